@@ -1,0 +1,1 @@
+"""What a cell means: equations, shapes, counts. SymPy in, SymPy out; no NumPy."""
