@@ -1,0 +1,1 @@
+"""Which cells exist: the LSTM by option, as text in the equation language."""

@@ -1,0 +1,267 @@
+"""A cell, with sizes, a stack, directions and a layout: the thing that is specified, run and checked.
+
+Comes in: a `Cell` and what people choose. Goes out: the shape of every tensor that the layer holds, takes and
+returns. Computes nothing itself; `compiler.lower` turns a layer into a program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from sympy import Integer
+
+from lstm_spec.display import Displayed
+from lstm_spec.errors import Finding, OptionError, SizeError, safe
+from lstm_spec.layers.sizes import bind_sizes, read_whole
+from lstm_spec.symbolic.cell import Cell, letter
+from lstm_spec.symbolic.counts import factored
+from lstm_spec.symbolic.printing import size_text
+from lstm_spec.symbolic.shapes import Shapes, infer
+
+if TYPE_CHECKING:
+    from lstm_spec.layers.described import LayerShapes
+    from lstm_spec.layers.weights import Weights
+
+Direction = Literal["forward", "reverse", "both"]
+Layout = Literal["time", "batch"]
+Output = Literal["sequence", "last"]
+CHOICES: dict[str, tuple[str, ...]] = {
+    "direction": ("forward", "reverse", "both"),
+    "layout": ("time", "batch"),
+    "output": ("sequence", "last"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One cell of a layer: which of the stack, which direction, and its own sizes.
+
+    `prefix` stands before its tensors' names: `l0`, `l0.reverse`.
+    """
+
+    index: int
+    reverse: bool
+    sizes: Mapping[str, Any]
+
+    @property
+    def prefix(self) -> str:
+        """`l0`, or `l0.reverse`."""
+        return f"l{self.index}.reverse" if self.reverse else f"l{self.index}"
+
+
+@dataclass(frozen=True, init=False)
+class Layer(Displayed):
+    """A recurrent layer.
+
+    >>> from lstm_spec.cells.family import lstm_cell
+    >>> layer = Layer(lstm_cell(), n=5, k=10)
+    >>> layer.parameter_count
+    640
+
+    `layers` cells stand on each other, each reading the output of the one below; `direction` "both" runs one cell
+    each way and joins their outputs; `layout` "time" is `x (T, B, n)`, "batch" is `(B, T, n)`; `output` "last" returns
+    the last step only. A reverse cell's output is put back into the order of the input unless `realign` is False.
+    Sizes are integers, letters or symbols; one not given stays a letter.
+
+    Raises SizeError and OptionError for what is no size or no choice, CellError where the equations do not fit.
+    """
+
+    cell: Cell
+    given: tuple[tuple[str, Any], ...]
+    layers: int
+    direction: Direction
+    layout: Layout
+    output: Output
+    realign: bool
+
+    def __init__(
+        self,
+        /,
+        cell: Cell,
+        *sizes: Any,
+        layers: int = 1,
+        direction: Direction = "forward",
+        layout: Layout = "time",
+        output: Output = "sequence",
+        realign: bool = True,
+        **named: Any,
+    ) -> None:
+        chosen = {"direction": direction, "layout": layout, "output": output}
+        for option, value in chosen.items():
+            if value not in CHOICES[option]:
+                raise OptionError(
+                    Finding("option", f"{option}={value!r} is unknown", expected=", ".join(CHOICES[option]))
+                )
+        if not isinstance(realign, bool):
+            raise OptionError(Finding("option", f"realign={realign!r} is unknown", expected="True, False"))
+        count = read_whole(layers)
+        if count is None or not 1 <= count <= MOST_LAYERS:
+            found = safe(repr(layers), 40)
+            raise SizeError(Finding("size", f"layers = {found} is no count of layers", expected=f"1 to {MOST_LAYERS}"))
+        for name in cell.letters:
+            if name in (*CHOICES, "cell", "layers", "realign"):
+                message = f"{name} is a size letter of this cell and an option of every layer"
+                raise SizeError(Finding("letter", message, help="choose another letter in the equations"))
+        bound = tuple(bind_sizes(cell, sizes, named).items())
+        fields: dict[str, Any] = {"cell": cell, "given": bound, "layers": count, "realign": realign, **chosen}
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+        self._hold_sequences()
+        _ = self.members
+
+    def _hold_sequences(self) -> None:
+        """One input sequence, and vectors in and out: what is joined, stacked and laid out over time."""
+        inputs = self.cell.inputs
+        if len(inputs) != 1:
+            found = ", ".join(d.name for d in inputs) or "none"
+            raise OptionError(Finding("inputs", "a layer feeds its cell one input sequence", found=found))
+        for name in (inputs[0].name, *map(self.cell.value_of, self.cell.outputs)):
+            if self.shapes_of_cell[name].is_matrix:
+                shape = self.shapes_of_cell.text(name)
+                message = f"{name} is a matrix; the sequences of a layer are of vectors"
+                raise OptionError(Finding("matrix", message, found=f"{name} is {shape}"))
+
+    @property
+    def sizes(self) -> Mapping[str, Any]:
+        """The size given for each letter of the cell: an `Integer`, or a letter that is still open."""
+        return dict(self.given)
+
+    @cached_property
+    def shapes_of_cell(self) -> Shapes:
+        """The inferred shapes of the cell, in its own letters."""
+        return infer(self.cell)
+
+    @property
+    def directions(self) -> int:
+        """D, the number of cells that read each layer's input."""
+        return 2 if self.direction == "both" else 1
+
+    @property
+    def width(self) -> Any:
+        """Rows of one cell's output, in the given sizes."""
+        rows = (self.shapes_of_cell[self.cell.value_of(name)].rows for name in self.cell.outputs)
+        return sum(rows, Integer(0)).xreplace(symbols(self.sizes))
+
+    @property
+    def output_width(self) -> Any:
+        """The width of y: D times that of one cell."""
+        return self.directions * self.width
+
+    @cached_property
+    def members(self) -> tuple[Member, ...]:
+        """Every cell of the layer, in the order of the tensors: layer by layer, forward then reverse."""
+        return tuple(self._members())
+
+    def _members(self) -> Iterator[Member]:
+        reverses = {"forward": (False,), "reverse": (True,), "both": (False, True)}[self.direction]
+        for index in range(self.layers):
+            sizes = dict(self.given) if index == 0 else self._upper_sizes
+            yield from (Member(index, reverse, sizes) for reverse in reverses)
+
+    @cached_property
+    def _upper_sizes(self) -> dict[str, Any]:
+        """The sizes above the first layer: the input there is the output below, D·width wide."""
+        declared = self.cell.inputs[0]
+        rows = declared.size[0]
+        below = self.output_width
+        if rows.is_Symbol and all(str(rows) not in map(str, d.size) for d in self.cell.states + self.cell.lets):
+            return dict(self.given) | {str(rows): below}
+        if rows.xreplace(symbols(self.sizes)) == below:
+            return dict(self.given)
+        raise OptionError(
+            Finding(
+                "stack",
+                "this cell cannot stand on itself",
+                because=f"its input is {declared}, and the output below is {size_text(below, self.cell.letters)} wide",
+                help="use one layer, or a cell whose input has a size of its own",
+            )
+        )
+
+    def parameter_shapes(self) -> dict[str, tuple[Any, ...]]:
+        """Every parameter, `l0.W_f` → `(k, n)`, in the order of the equations, layer by layer."""
+        return {f"{m.prefix}.{name}": shape for m in self.members for name, shape in self._sized(m, "parameter")}
+
+    def state_shapes(self) -> dict[str, tuple[Any, ...]]:
+        """Every state, `l0.h` → `(k,)`; an array of it is (B, k)."""
+        return {f"{m.prefix}.{name}": shape for m in self.members for name, shape in self._sized(m, "state")}
+
+    def _sized(self, member: Member, role: Any) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        at = symbols(member.sizes)
+        for name, shape in self.shapes_of_cell.of(role).items():
+            yield name, tuple(size.xreplace(at) for size in shape.size)
+
+    def parameter_counts(self) -> dict[str, Any]:
+        """Parameters by name, over the whole layer: `l0.W_f` → `k*n`."""
+        return {name: _product(shape) for name, shape in self.parameter_shapes().items()}
+
+    @cached_property
+    def parameter_count(self) -> Any:
+        """All parameters: the sum over the derived shapes, factored."""
+        return factored(sum(self.parameter_counts().values(), Integer(0)))
+
+    @cached_property
+    def open_letters(self) -> tuple[str, ...]:
+        """The letters that no number was given for, in the cell's order."""
+        found = [str(s) for size in self.sizes.values() for s in size.free_symbols]
+        return tuple(dict.fromkeys(found))
+
+    def at(self, /, **sizes: Any) -> Layer:
+        """The same layer with numbers (or other letters) for some of its open letters.
+
+        >>> from lstm_spec.cells.family import lstm_cell
+        >>> Layer(lstm_cell()).at(n=5, k=10).parameter_count
+        640
+
+        A letter is one that was given, or the cell's own. Raises SizeError for a letter that is not open.
+        """
+        for name in sizes:
+            if name not in self.open_letters:
+                is_open = ", ".join(self.open_letters) or "none: every size is a number"
+                raise SizeError(Finding("size", f"the layer has no open size {safe(name, 40)}", expected=is_open))
+        new = {name: sizes.get(str(old), old) for name, old in self.given}
+        return self.with_(**new)
+
+    def with_(self, /, **changes: Any) -> Layer:
+        """The same layer with other options or sizes, e.g. `layer.with_(layout="batch")`."""
+        options = {name: getattr(self, name) for name in ("layers", "direction", "layout", "output", "realign")}
+        cell = changes.pop("cell", self.cell)
+        kept = {name: value for name, value in self.given if name in cell.letters}
+        return Layer(cell, **(options | kept | changes))
+
+    def shapes(self, batch: Any = None, time: Any = None) -> LayerShapes:
+        """Every tensor with its shape in letters and in the given sizes; `batch` and `time` may be numbers too."""
+        from lstm_spec.layers.described import describe_layer
+
+        return describe_layer(self, batch, time)
+
+    def random(self, seed: int, dtype: Any = "float64") -> Weights:
+        """Weights uniform in ±1/√k, k the rows of the last state, as PyTorch draws them; the same for the same seed.
+
+        Raises SizeError when a size is still a letter, TensorError for a dtype that is not float32 or float64.
+        """
+        from lstm_spec.layers.weights import draw_weights
+
+        return draw_weights(self, seed, dtype)
+
+    def __str__(self) -> str:
+        sizes = ", ".join(f"{name} = {value}" for name, value in self.given)
+        extras = [f"{self.layers} layers"] * (self.layers > 1) + [self.direction] * (self.direction != "forward")
+        return f"layer with {', '.join([sizes, *extras])}\n{self.cell}"
+
+
+MOST_LAYERS = 1000
+
+
+def symbols(sizes: Mapping[str, Any]) -> dict[Any, Any]:
+    """A size mapping as `xreplace` takes it: all letters at once, so that n and k may change places."""
+    return {letter(name): value for name, value in sizes.items()}
+
+
+def _product(shape: tuple[Any, ...]) -> Any:
+    product = Integer(1)
+    for size in shape:
+        product *= size
+    return product

@@ -1,0 +1,72 @@
+"""What a reader hands on: a file's or a live layer's tensors, by name, with the operators that use them.
+
+Comes out of `checkpoints/` and `frameworks/`, goes into `conformance/`. Shapes are known at once; values are read
+only when `Tensor.read` is called. Says nothing of what a tensor means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lstm_spec.errors import Finding
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A named array that may not have been read yet.
+
+    `dtype` is NumPy's name ("float32") or the file's own where NumPy has none ("bfloat16").
+    `load` returns the array; None where only the shape is to be had (external data, an unknown dtype).
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    load: Callable[[], np.ndarray[Any, Any]] | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """A recurrent operator or live layer that says itself how it uses its tensors.
+
+    `kind` is the operator's type ("LSTM", "GRU", "RNN"); `where` its path for people; `tensors` maps its own
+    input names ("W", "R", "B", "P", "initial_h", …) to names in `Tensors`, only those that are constants;
+    `absent` names inputs that are wired but are not constants (computed at run time);
+    `attributes` are its options, as plain Python values.
+    """
+
+    kind: str
+    where: str
+    tensors: Mapping[str, str]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tensors(Mapping[str, Tensor]):
+    """Tensors by name in the order of their source; `format` is "safetensors", "npz", "onnx", "torch", …
+
+    `origin` is the live object or the path for people; `live` the object itself, where there is one.
+    `findings` are what the reader itself has to say (a subgraph it did not enter, say).
+    """
+
+    origin: str
+    format: str
+    by_name: Mapping[str, Tensor]
+    operators: tuple[Operator, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    live: Any = field(default=None, compare=False, repr=False)
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.by_name)
+
+    def __len__(self) -> int:
+        return len(self.by_name)
