@@ -1,0 +1,294 @@
+"""The program: what a layer computes, op by op, in four regions. Its verifier says what each region may read.
+
+    pack      weights only, once
+    before    whole sequences (T, B, ·), for each layer of the stack; merges of the layer below stand here too
+    step      one time step (B, ·): a loop for each direction, carrying the states
+    after     whole sequences again: the output
+
+An op has a name, a kind, the names it reads, numbers, and a shape in size letters or numbers without T and B. Making
+the code faster is moving an op to another region. The program has no order of its own to decide: lists are in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sympy import Integer
+
+from lstm_spec.errors import InternalError
+from lstm_spec.layers.layer import Layer
+from lstm_spec.symbolic.algebra import FUNCTIONS
+from lstm_spec.symbolic.printing import size_text
+
+Size = Any
+WEIGHT, SEQUENCE, STEP = 0, 1, 2  # levels: known once, known for all t at once, known at its step
+
+ELEMENTWISE = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
+KINDS = {
+    "constant",  # a number
+    "negate",
+    "product",  # (W, x): W x for every sample
+    "transpose",  # a weight matrix
+    "stack",  # weights one under the other
+    "columns",  # of a weight matrix, from, to
+    "join",  # vectors one under the other
+    "rows",  # of a vector, from, to
+    "reverse_time",  # a sequence
+    "last",  # the last step of a sequence
+    *ELEMENTWISE,
+    *FUNCTIONS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """`out = kind(args, numbers)`; `shape` is `(rows,)`, `(rows, columns)` for weights, `()` for a number."""
+
+    out: str
+    kind: str
+    args: tuple[str, ...]
+    shape: tuple[Size, ...]
+    numbers: tuple[Any, ...] = ()
+
+    def __str__(self) -> str:
+        inside = ", ".join([*self.args, *map(size_text, self.numbers)])
+        return f"{self.out} = {self.kind}({inside})"
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A state of a loop: its name before the step, the value after it, its name after the last step."""
+
+    before: str
+    after: str
+    final: str
+    shape: tuple[Size, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """One direction of one layer: `body` once a step. `outputs` maps a sequence's name to the step's value."""
+
+    name: str
+    states: tuple[Carried, ...]
+    body: tuple[Op, ...]
+    outputs: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One layer of the stack."""
+
+    before: tuple[Op, ...]
+    loops: tuple[Loop, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a layer computes. `parameters` and `input` come in, `output` and every loop's final states go out."""
+
+    layer: Layer
+    parameters: Mapping[str, tuple[Size, ...]]
+    input: str
+    pack: tuple[Op, ...]
+    stages: tuple[Stage, ...]
+    after: tuple[Op, ...]
+    output: str
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """Every loop, in order."""
+        return tuple(loop for stage in self.stages for loop in stage.loops)
+
+    @property
+    def states(self) -> tuple[Carried, ...]:
+        """Every state of every loop, in order."""
+        return tuple(state for loop in self.loops for state in loop.states)
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield from self._region("pack", self.pack)
+        for number, stage in enumerate(self.stages):
+            yield from self._region(f"before l{number}", stage.before)
+            for loop in stage.loops:
+                carried = ", ".join(f"{s.before} -> {s.after}" for s in loop.states)
+                yield from self._region(f"step {loop.name}: {carried}", loop.body)
+                yield from (f"  {sequence}[t] = {value}" for sequence, value in loop.outputs.items())
+        yield from self._region("after", self.after)
+        yield f"return {', '.join([self.output, *(s.final for s in self.states)])}"
+
+    def _region(self, title: str, ops: tuple[Op, ...]) -> Iterator[str]:
+        if ops or title.startswith("step"):
+            yield title
+        letters = self.layer.cell.letters
+        for op in ops:
+            shape = ", ".join(size_text(s, letters) for s in op.shape)
+            yield f"  {op!s:<52} ({shape})"
+
+
+# ---- walking and rebuilding ----
+
+
+def map_regions(program: Program, change: Any) -> Program:
+    """The program with `change(ops)` in place of each region's ops."""
+    stages = tuple(
+        Stage(tuple(change(s.before)), tuple(replace(loop, body=tuple(change(loop.body))) for loop in s.loops))
+        for s in program.stages
+    )
+    return replace(program, pack=tuple(change(program.pack)), stages=stages, after=tuple(change(program.after)))
+
+
+def levels(program: Program) -> dict[str, int]:
+    """How early each name is known, by what it reads: a weight, a sequence or a step's value."""
+    known = dict.fromkeys(program.parameters, WEIGHT) | {program.input: SEQUENCE}
+
+    def add(ops: Iterable[Op], least: int) -> None:
+        for op in ops:
+            known[op.out] = max([least, *(known[a] for a in op.args)])
+
+    add(program.pack, WEIGHT)
+    for stage in program.stages:
+        add(stage.before, WEIGHT)
+        for loop in stage.loops:
+            known |= dict.fromkeys((s.before for s in loop.states), STEP)
+            add(loop.body, WEIGHT)
+            known |= dict.fromkeys([*loop.outputs, *(s.final for s in loop.states)], SEQUENCE)
+    add(program.after, WEIGHT)
+    return known
+
+
+def shapes(program: Program) -> dict[str, tuple[Size, ...]]:
+    """The shape of every name of the program."""
+    known = dict(program.parameters)
+    known[program.input] = _input_shape(program.layer)
+    for op in program.pack:
+        known[op.out] = op.shape
+    for stage in program.stages:
+        known |= {op.out: op.shape for op in stage.before}
+        for loop in stage.loops:
+            known |= {s.before: s.shape for s in loop.states} | {s.final: s.shape for s in loop.states}
+            known |= {op.out: op.shape for op in loop.body}
+            known |= {sequence: known[value] for sequence, value in loop.outputs.items()}
+    known |= {op.out: op.shape for op in program.after}
+    return known
+
+
+def _input_shape(layer: Layer) -> tuple[Size, ...]:
+    from lstm_spec.layers.layer import symbols
+
+    return tuple(s.xreplace(symbols(layer.sizes)) for s in layer.cell.inputs[0].size)
+
+
+def uses(program: Program) -> dict[str, int]:
+    """How often each name is read."""
+    counted: dict[str, int] = {program.output: 1}
+    ops = [*program.pack, *program.after, *(op for s in program.stages for op in s.before)]
+    ops += [op for loop in program.loops for op in loop.body]
+    read = [a for op in ops for a in op.args]
+    read += [v for loop in program.loops for v in (*loop.outputs.values(), *(s.after for s in loop.states))]
+    for name in read:
+        counted[name] = counted.get(name, 0) + 1
+    return counted
+
+
+# ---- the verifier ----
+
+
+def verify(program: Program) -> Program:
+    """The program itself, if every region reads only what it may and every shape is what its op makes.
+
+    Raises InternalError: a pass that breaks this is our bug.
+    """
+    _Verifier(program).run()
+    return program
+
+
+class _Verifier:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.weights: dict[str, tuple[Size, ...]] = dict(program.parameters)
+        self.sequences: dict[str, tuple[Size, ...]] = {program.input: _input_shape(program.layer)}
+        self.defined = {*self.weights, *self.sequences}
+
+    def run(self) -> None:
+        program = self.program
+        self._region("pack", program.pack, self.weights, {})
+        for number, stage in enumerate(program.stages):
+            self._region(f"before l{number}", stage.before, self.sequences, self.weights)
+            finished: dict[str, tuple[Size, ...]] = {}
+            for loop in stage.loops:
+                finished |= self._loop(loop)
+            self.sequences |= finished
+        self._region("after", program.after, self.sequences, self.weights)
+        if program.output not in self.sequences:
+            raise InternalError(f"the output {program.output} is not computed")
+
+    def _loop(self, loop: Loop) -> dict[str, tuple[Size, ...]]:
+        local = {s.before: s.shape for s in loop.states}
+        for name in local:
+            self._define(name, loop.name)
+        self._region(f"step {loop.name}", loop.body, local, self.sequences | self.weights)
+        readable = local | self.sequences | self.weights
+        for state in loop.states:
+            if readable.get(state.after) != state.shape:
+                raise InternalError(f"{loop.name}: {state.after} does not carry {state.before} on: {state.shape}")
+        missing = [v for v in loop.outputs.values() if v not in readable]
+        if missing:
+            raise InternalError(f"{loop.name}: {missing[0]} is put out but not computed")
+        results = {sequence: readable[value] for sequence, value in loop.outputs.items()}
+        results |= {s.final: s.shape for s in loop.states}
+        for name in results:
+            self._define(name, loop.name)
+        return results
+
+    def _region(
+        self, title: str, ops: tuple[Op, ...], own: dict[str, tuple[Size, ...]], outer: Mapping[str, tuple[Size, ...]]
+    ) -> None:
+        for op in ops:
+            readable = own | dict(outer)
+            for name in op.args:
+                if name not in readable:
+                    raise InternalError(f"{title}: {op} reads {name}, which is not known there")
+            if op.kind == "product" and op.args[0] not in self.weights:
+                raise InternalError(f"{title}: {op} multiplies by {op.args[0]}, which is no weight")
+            made = op_shape(op.kind, [readable[a] for a in op.args], op.numbers)
+            if made != op.shape:
+                raise InternalError(f"{title}: {op} has the shape {made}, not {op.shape}")
+            self._define(op.out, title)
+            own[op.out] = op.shape
+
+    def _define(self, name: str, title: str) -> None:
+        if name in self.defined:
+            raise InternalError(f"{title}: {name} is defined twice")
+        self.defined.add(name)
+
+
+def op_shape(kind: str, args: list[tuple[Size, ...]], numbers: tuple[Any, ...] = ()) -> tuple[Size, ...]:
+    """The shape that an op makes of its arguments' shapes. Raises InternalError where they do not fit."""
+    if kind not in KINDS:
+        raise InternalError(f"no op is called {kind}")
+    if kind == "constant":
+        return ()
+    if kind == "product":
+        (rows, columns), (found,) = args
+        if columns != found:
+            raise InternalError(f"a product of {columns} columns and {found} rows")
+        return (rows,)
+    if kind == "transpose":
+        return (args[0][1], args[0][0])
+    if kind in ("join", "stack"):
+        if len({a[1:] for a in args}) > 1:
+            raise InternalError(f"{kind} of different widths: {args}")
+        return (sum((a[0] for a in args), Integer(0)), *args[0][1:])
+    if kind == "rows":
+        return (numbers[1] - numbers[0],)
+    if kind == "columns":
+        return (args[0][0], numbers[1] - numbers[0])
+    real = [a for a in args if a != ()]
+    if len(set(real)) > 1:
+        raise InternalError(f"{kind} of different shapes: {real}")
+    return real[0] if real else ()

@@ -1,0 +1,195 @@
+"""Program → a NumPy module that a person would be happy to read; it needs nothing but NumPy.
+
+`pack(weights)` once, then `run(packed, x, *states)`; one step function for each loop. A value that is read once is
+written where it is read, so that a line looks like its equation. Makes no decision about order or packing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from lstm_spec.compiler.program import Loop, Op, Program, shapes, uses
+from lstm_spec.compiler.targets.python_text import ATOM, HELPERS, Scope, Writer, identifier, wrapped
+from lstm_spec.errors import InternalError
+from lstm_spec.symbolic.printing import size_text
+
+
+def emit_numpy(program: Program, title: str) -> str:
+    """The module's source: `pack`, one step function for each loop, `run`.
+
+    `run(packed, x, *states)` takes x (T, B, n) and each state (B, width), in the program's order, and returns the
+    output followed by the states after the last step.
+    """
+    return "\n".join(_Emitter(program).lines(title)).rstrip() + "\n"
+
+
+class _Emitter:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.shapes = shapes(program)
+        self.read = uses(program)
+        single = len(program.loops) == 1
+        self.prefix = f"{program.loops[0].name}." if single else ""
+        self.step_name = {loop.name: "step" if single else f"step_{identifier(loop.name)}" for loop in program.loops}
+        self.named = frozenset(program.layer.cell.defined)
+        put_out = [sequence for loop in program.loops for sequence in loop.outputs]
+        self.sequences = {program.input, *put_out, *(op.out for s in program.stages for op in s.before)}
+        self.packed = self._packed_names()
+
+    def _packed_names(self) -> list[str]:
+        """The weights that the loops and sequences read, in the program's order."""
+        program = self.program
+        ops = [op for s in program.stages for op in s.before] + list(program.after)
+        ops += [op for loop in program.loops for op in loop.body]
+        wanted = {a for op in ops for a in op.args} | {s.after for s in program.states}
+        inlined = {op.out for op in program.pack if op.kind == "constant"}
+        known = [*program.parameters, *(op.out for op in program.pack)]
+        return [name for name in known if name in wanted and name not in inlined]
+
+    def lines(self, title: str) -> Iterator[str]:
+        yield f'"""{title}'
+        yield ""
+        equations = replace(self.program.layer.cell, description="")  # a description is free text: kept out of source
+        yield from (f"    {line}".rstrip() for line in str(equations).splitlines())
+        yield '"""'
+        yield from ("", "import numpy as np", "")
+        for kind in sorted({op.kind for op in self._all_ops()} & set(HELPERS)):
+            yield from ("", HELPERS[kind])
+        yield from ("", *self._pack(), "")
+        for loop in self.program.loops:
+            yield from ("", *self._step(loop), "")
+        yield from ("", *self._run())
+
+    def _all_ops(self) -> Iterator[Op]:
+        yield from self.program.pack
+        yield from self.program.after
+        for stage in self.program.stages:
+            yield from stage.before
+            for loop in stage.loops:
+                yield from loop.body
+
+    def _scope(self, prefix: str, letters: set[Any], names: list[str]) -> Scope:
+        """A function's identifiers: what comes in and the sizes keep their plain names."""
+        scope = Scope(prefix)
+        for name in [*names, *(f"[{letter}]" for letter in sorted(letters, key=str))]:
+            scope(name)
+        return scope
+
+    def _writer(self, scope: Scope) -> Writer:
+        return Writer(scope, self.read, self.named).constants(self.program.pack)
+
+    def _pack(self) -> Iterator[str]:
+        yield "def pack(weights):"
+        yield '    """The weights as `run` reads them; once for many calls."""'
+        letters = self._letters(self.program.pack)
+        scope = self._scope(self.prefix, letters, [])
+        writer = self._writer(scope)
+        sources = {name: f'weights["{name}"]' for name in self.program.parameters}
+        writer.texts |= {name: (ATOM, text) for name, text in sources.items()}
+        yield from self._bindings(scope, letters, sources)
+        yield from writer.statements(self.program.pack, keep=set(self.packed))
+        yield from wrapped(f"    return {_tuple([writer.text(name) for name in self.packed])}")
+
+    def _step(self, loop: Loop) -> Iterator[str]:
+        reads, states = self._step_reads(loop), [s.before for s in loop.states]
+        letters = self._letters(loop.body)
+        scope = self._scope(loop.name + ".", letters, [*reads, *states])
+        yield from wrapped(f"def {self.step_name[loop.name]}({', '.join(map(scope, [*reads, *states]))}):")
+        yield f'    """One step of {loop.name}: {self._step_shapes(loop)}."""'
+        yield from self._bindings(scope, letters, {name: scope(name) for name in (*states, *reads)})
+        writer = self._writer(scope)
+        results = _results(loop)
+        yield from writer.statements(loop.body, keep=set(results))
+        yield f"    return {', '.join(map(writer.text, results))}"
+
+    def _step_shapes(self, loop: Loop) -> str:
+        letters = self.program.layer.cell.letters
+        shown = [f"{s.before.rpartition('.')[2]} (B, {size_text(s.shape[0], letters)})" for s in loop.states]
+        return ", ".join(shown) or "no state"
+
+    def _step_reads(self, loop: Loop) -> list[str]:
+        """The weights and sequences that a body reads from outside, weights first."""
+        own = {op.out for op in loop.body} | {s.before for s in loop.states}
+        wanted = dict.fromkeys([*(a for op in loop.body for a in op.args), *_results(loop)])
+        outside = [name for name in wanted if name not in own]
+        return [n for n in self.packed if n in outside] + [n for n in outside if n in self.sequences]
+
+    def _run(self) -> Iterator[str]:
+        program = self.program
+        states = [s.before for s in program.states]
+        ops = [op for s in program.stages for op in s.before] + list(program.after)
+        widths = {s for loop in program.loops for v in loop.outputs.values() for s in self.shapes[v][0].free_symbols}
+        letters = self._letters(ops) | widths
+        scope = self._scope(self.prefix, letters, [program.input, *states, *self.packed])
+        yield from wrapped(f"def run({', '.join(['packed', *map(scope, [program.input, *states])])}):")
+        yield f'    """{self._run_shapes()}"""'
+        if self.packed:
+            yield from wrapped(f"    {_tuple(list(map(scope, self.packed)))} = packed")
+        yield f"    T, B = {scope(program.input)}.shape[:2]"
+        yield from self._bindings(scope, letters, {n: scope(n) for n in (*states, program.input, *self.packed)})
+        writer = self._writer(scope)
+        looped = {name for loop in program.loops for name in self._step_reads(loop)}
+        for stage in program.stages:
+            yield from writer.statements(stage.before, keep=looped)
+            for loop in stage.loops:
+                yield from self._loop(loop, scope)
+        yield from writer.statements(program.after, keep=set())
+        finals = [scope(s.final) for s in program.states]
+        yield from wrapped(f"    return {', '.join([writer.text(program.output), *finals])}")
+
+    def _loop(self, loop: Loop, scope: Scope) -> Iterator[str]:
+        put_out = {name: value for name, value in loop.outputs.items() if self.read.get(name)}
+        for sequence, value in put_out.items():
+            scope.names.setdefault(sequence, Scope("", dict(scope.names))(self._sequence_name(loop, sequence)))
+            width = scope.size(self.shapes[value][0])
+            yield f"    {scope(sequence)} = np.empty((T, B, {width}), {scope(self.program.input)}.dtype)"
+        carried = {s.after: scope(s.before) for s in reversed(loop.states)}
+        results = [scope(s.before) for s in loop.states if carried[s.after] == scope(s.before)]
+        named = dict(zip(_results(loop), results, strict=False))
+        named |= {value: scope(f"{value}[t]") for value in _results(loop) if value not in named}
+        reads = [f"{scope(n)}[t]" if n in self.sequences else scope(n) for n in self._step_reads(loop)]
+        reads += [scope(s.before) for s in loop.states]
+        yield "    for t in range(T):"
+        call = f"{self.step_name[loop.name]}({', '.join(reads)})"
+        yield from wrapped(f"        {', '.join(named[v] for v in _results(loop))} = {call}")
+        yield from (f"        {scope(sequence)}[t] = {named[value]}" for sequence, value in put_out.items())
+        for state in loop.states:
+            scope.names[state.final] = named[state.after]
+
+    def _sequence_name(self, loop: Loop, sequence: str) -> str:
+        """`y` where there is only one, else `l0_y`, `l0_reverse_y`."""
+        only = len(self.program.loops) == 1 and len(loop.outputs) == 1
+        return "y" if only else sequence
+
+    def _run_shapes(self) -> str:
+        layer = self.program.layer
+        letters = layer.cell.letters
+        n, width = (size_text(s, letters) for s in (self.shapes[self.program.input][0], layer.output_width))
+        y = f"y (T, B, {width})" if layer.output == "sequence" else f"y (B, {width}), the last step"
+        return f"x (T, B, {n}) -> {y}, and the states after the last step."
+
+    # ---- sizes that are letters ----
+
+    def _letters(self, ops: Iterable[Op]) -> set[Any]:
+        sliced = (op for op in ops if op.kind in ("rows", "columns"))
+        return {s for op in sliced for number in op.numbers for s in number.free_symbols}
+
+    def _bindings(self, scope: Scope, letters: set[Any], texts: Mapping[str, str]) -> Iterator[str]:
+        """`k = h.shape[-1]`: each letter that is needed, read from an array at hand."""
+        for letter in sorted(letters, key=str):
+            name = next((n for n in texts if letter in self.shapes[n]), None)
+            if name is None:
+                raise InternalError(f"no array at hand has the size {letter}")
+            axis = list(self.shapes[name]).index(letter) - len(self.shapes[name])
+            yield f"    {scope.size(letter)} = {texts[name]}.shape[{axis}]"
+
+
+def _results(loop: Loop) -> list[str]:
+    """What a step returns: the states after it, then what else is put out; each once."""
+    return list(dict.fromkeys([*(s.after for s in loop.states), *loop.outputs.values()]))
+
+
+def _tuple(items: list[str]) -> str:
+    return f"({items[0]},)" if len(items) == 1 else ", ".join(items) or "()"

@@ -1,0 +1,200 @@
+"""Ops → Python text: the tables of what NumPy calls things, and the identifiers of a function.
+
+Names come from the equations and become Python identifiers here; nothing else of a user's reaches the source.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass, field
+from typing import Any
+
+from sympy import Symbol
+
+from lstm_spec.compiler.program import Op
+
+SUM, TERM, UNARY, ATOM = 1, 2, 3, 4  # how tightly Python binds
+
+# kind → (how tightly the text binds, how tightly each argument must, the text)
+OPERATORS: dict[str, tuple[int, tuple[int, ...], str]] = {
+    "add": (SUM, (SUM, TERM), "{0} + {1}"),
+    "subtract": (SUM, (SUM, TERM), "{0} - {1}"),
+    "multiply": (TERM, (TERM, UNARY), "{0} * {1}"),
+    "divide": (TERM, (TERM, UNARY), "{0} / {1}"),
+    "negate": (UNARY, (UNARY,), "-{0}"),
+    "product": (TERM, (ATOM, UNARY), "{1} @ {0}.T"),
+    "transpose": (ATOM, (ATOM,), "{0}.T"),
+    "rows": (ATOM, (ATOM,), "{0}[..., {start}:{stop}]"),
+    "columns": (ATOM, (ATOM,), "{0}[:, {start}:{stop}]"),
+    "reverse_time": (ATOM, (ATOM,), "{0}[::-1]"),
+    "last": (ATOM, (ATOM,), "{0}[-1]"),
+    "identity": (ATOM, (ATOM,), "{0}"),
+    "tanh": (ATOM, (SUM,), "np.tanh({0})"),
+    "exp": (ATOM, (SUM,), "np.exp({0})"),
+    "log": (ATOM, (SUM,), "np.log({0})"),
+    "sqrt": (ATOM, (SUM,), "np.sqrt({0})"),
+    "abs": (ATOM, (SUM,), "np.abs({0})"),
+    "relu": (ATOM, (SUM,), "np.maximum({0}, 0)"),
+    "max": (ATOM, (SUM, SUM), "np.maximum({0}, {1})"),
+    "softplus": (ATOM, (SUM,), "np.logaddexp({0}, 0)"),
+    "clip": (ATOM, (SUM,), "np.clip({0}, {1}, {2})"),
+}
+
+# functions that NumPy has not, as they stand in the module
+HELPERS: dict[str, str] = {
+    "sigmoid": '''\
+def sigmoid(z):
+    """1 / (1 + exp(-z)), by an exponential that cannot overflow."""
+    e = np.exp(-np.abs(z))
+    return np.where(z >= 0, 1, e) / (1 + e)
+''',
+    "softsign": '''\
+def softsign(z):
+    return z / (1 + np.abs(z))
+''',
+    "step": '''\
+def step(z):
+    """1 where z > 0, else 0."""
+    return (z > 0).astype(z.dtype)
+''',
+    "mean": '''\
+def mean(z):
+    """Every entry the mean over the rows."""
+    return np.broadcast_to(z.mean(axis=-1, keepdims=True), z.shape)
+''',
+    "hard_sigmoid": '''\
+def hard_sigmoid(z, slope, offset):
+    return np.clip(slope * z + offset, 0, 1)
+''',
+    "leaky_relu": '''\
+def leaky_relu(z, a):
+    return np.where(z > 0, z, a * z)
+''',
+    "elu": '''\
+def elu(z, a):
+    return np.where(z > 0, z, a * np.expm1(np.minimum(z, 0)))
+''',
+    "layer_norm": '''\
+def layer_norm(z, e):
+    """Zero mean and unit variance over the rows; the variance is biased."""
+    centred = z - z.mean(axis=-1, keepdims=True)
+    return centred / np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + e)
+''',
+}
+
+
+
+RESERVED = {*keyword.kwlist, "np", "range", "len", "weights", "packed", "pack", "run", "step", "t", "T", "B", *HELPERS}
+WIDTH = 100  # columns of an emitted line
+
+
+@dataclass(slots=True)
+class Scope:
+    """The identifiers of one function: each name of the program gets one, and none gets two."""
+
+    prefix: str = ""
+    names: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, name: str) -> str:
+        if name not in self.names:
+            base = identifier(name.removeprefix(self.prefix))
+            taken = set(self.names.values()) | RESERVED
+            number = 1
+            while (chosen := base if number == 1 else f"{base}_{number}") in taken:
+                number += 1
+            self.names[name] = chosen
+        return self.names[name]
+
+    def size(self, size: Any) -> str:
+        """A size as Python writes it: `2 * k`."""
+        letters = {s: Symbol(self(f"[{s}]")) for s in size.free_symbols}
+        return str(size.xreplace(letters)).replace("*", " * ")
+
+
+def identifier(name: str) -> str:
+    """`l0.reverse.c'` → `l0_reverse_c_new`: letters, digits and underscores only."""
+    plain = re.sub(r"[^A-Za-z0-9_]+", "_", name.replace("'", "_new")).strip("_")
+    return plain if plain and not plain[0].isdigit() else f"v_{plain}"
+
+
+@dataclass(slots=True)
+class Writer:
+    """Ops → statements; what is read once, and no equation names, is written where it is read."""
+
+    scope: Scope
+    read: dict[str, int]
+    named: Set[str]
+    texts: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def constants(self, ops: Iterable[Op]) -> Writer:
+        """The same writer, knowing the numbers among some ops."""
+        for op in ops:
+            if op.kind == "constant":
+                value = op.numbers[0]
+                self.texts[op.out] = (ATOM if value >= 0 else UNARY, number_text(value))
+        return self
+
+    def text(self, name: str, binding: int = SUM) -> str:
+        """A name as it is written where it must bind that tightly."""
+        if name not in self.texts:
+            return self.scope(name)
+        own, text = self.texts[name]
+        return text if own >= binding else f"({text})"
+
+    def statements(self, ops: Iterable[Op], keep: Set[str]) -> Iterator[str]:
+        """A line for each op that is kept, read twice, or named by an equation."""
+        ops = list(ops)
+        self.constants(ops)
+        for op in ops:
+            if op.kind == "constant":
+                continue
+            binding, text = self._expression(op)
+            if op.out in keep or self.read.get(op.out, 0) != 1 or op.out.rpartition(".")[2] in self.named:
+                yield from wrapped(f"    {self.scope(op.out)} = {text}")
+            else:
+                self.texts[op.out] = (binding, text)
+
+    def _expression(self, op: Op) -> tuple[int, str]:
+        if op.kind in ("stack", "join"):
+            axis = 0 if op.kind == "stack" else -1
+            return ATOM, f"np.concatenate([{', '.join(self.text(a) for a in op.args)}], axis={axis})"
+        if op.kind not in OPERATORS:
+            inside = [*(self.text(a) for a in op.args), *map(number_text, op.numbers)]
+            return ATOM, f"{op.kind}({', '.join(inside)})"
+        binding, needs, template = OPERATORS[op.kind]
+        args = [self.text(a, need) for a, need in zip(op.args, needs, strict=True)]
+        if op.kind in ("rows", "columns"):
+            start, stop = map(self.scope.size, op.numbers)
+            return binding, template.format(*args, start="" if start == "0" else start, stop=stop)
+        return binding, template.format(*args, *map(number_text, op.numbers))
+
+
+def number_text(value: Any) -> str:
+    """An exact number as Python writes the nearest one."""
+    return str(value) if value.is_Integer else repr(float(value))
+
+
+def wrapped(line: str) -> Iterator[str]:
+    """A statement, broken inside its first bracket (or put in one) where it is too long."""
+    if len(line) <= WIDTH:
+        yield line
+        return
+    opening, closing = ("[", "]") if "[" in line and line.find("np.concatenate([") > 0 else ("(", ")")
+    if opening == "[":
+        head, _, rest = line.partition("np.concatenate([")
+        inside, _, tail = rest.rpartition("], axis")
+        head, tail = head + "np.concatenate([", "], axis" + tail
+    elif (start := line.find(opening)) > 0:
+        head, inside, tail = line[: start + 1], line[start + 1 : line.rfind(closing)], line[line.rfind(closing) :]
+    elif line.lstrip().startswith("return "):
+        head, inside, tail = "    return (", line.partition("return ")[2], ")"
+    else:
+        inside, _, right = line.strip().partition(" = ")
+        head, tail = "    (", f") = {right}"
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    yield head
+    yield from textwrap.wrap(inside.rstrip(",") + ",", WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False)
+    yield indent[4:] + tail
