@@ -1,0 +1,140 @@
+"""Any path → `Tensors`: opened, recognised by its content, held against its suffix, handed to its reader.
+
+Where the content says nothing (ONNX has no magic number) the suffix decides; where the two differ neither does.
+A format is one line of `FORMATS`; one without a reader is known by name, and said to be not read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BufferedReader
+
+from lstm_spec.checkpoints.files import File, Malformed, blamed_on, malformed, open_regular
+from lstm_spec.checkpoints.npz import read_npz
+from lstm_spec.checkpoints.onnx import read_onnx
+from lstm_spec.checkpoints.safetensors import read_safetensors
+from lstm_spec.errors import safe
+from lstm_spec.layers.tensors import Tensors
+
+Reader = Callable[[File, BufferedReader], Tensors]
+
+HEAD_SIZE = 512
+TO_SAFETENSORS = "convert it: safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
+TO_NPZ = "convert it: numpy.savez('weights.npz', **arrays)"
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format by the words for it, the suffixes that claim it, its reader, and what to do without one."""
+
+    words: str
+    suffixes: tuple[str, ...] = ()
+    read: Reader | None = None
+    help: str = ""
+
+
+FORMATS = {
+    "safetensors": Format("a safetensors file", (".safetensors",), read_safetensors),
+    "npz": Format("a NumPy archive", (".npz",), read_npz),
+    "onnx": Format("an ONNX model", (".onnx",), read_onnx),
+    "npy": Format("a single NumPy array", (".npy",), help=TO_NPZ),
+    "torch": Format("a PyTorch checkpoint or another pickle", (".pt", ".pth", ".pkl"), help=TO_SAFETENSORS),
+    "hdf5": Format("an HDF5 file", (".h5", ".hdf5"), help=TO_NPZ),
+    "keras": Format("a Keras archive", (".keras",), help=TO_NPZ),
+    "zip": Format("a ZIP archive"),
+    "gzip": Format("a gzip-compressed file", help="unpack it first"),
+    "lfs": Format("a Git LFS pointer, not the file itself", help="fetch the file: git lfs pull"),
+    "html": Format("a web page", help="the download went wrong; download the file itself"),
+}
+BY_SUFFIX = {suffix: name for name, known in FORMATS.items() for suffix in known.suffixes}
+
+# An ONNX model usually begins with its IR version (field 1), then a string, the graph or the opsets.
+SIGNATURES = (
+    (re.compile(rb"\x89HDF\r\n\x1a\n"), "hdf5"),
+    (re.compile(rb"\x93NUMPY"), "npy"),
+    (re.compile(rb"PK\x05\x06"), "npz"),
+    (re.compile(rb"\x80[\x02-\x05][^\x00]"), "torch"),
+    (re.compile(rb"\x08[\x01-\x1f][\x12\x1a\x22\x28\x32\x3a\x42]"), "onnx"),
+    (re.compile(rb"\x1f\x8b\x08"), "gzip"),
+    (re.compile(rb"version https://git-lfs"), "lfs"),
+    (re.compile(rb"\s*<(!doctype|html)", re.IGNORECASE), "html"),
+)
+# The first member of an archive tells who wrote it.
+MEMBERS = (
+    (re.compile(rb".*\.npy", re.DOTALL), "npz"),
+    (re.compile(rb"(.*/)?(data\.pkl|\.format_version|version)", re.DOTALL), "torch"),
+    (re.compile(rb"(metadata|config)\.json|model\.weights\.h5"), "keras"),
+)
+
+
+def read_tensors(path: str | os.PathLike[str]) -> Tensors:
+    """The tensors of a checkpoint file, by name, with the recurrent operators that the file itself declares.
+
+    Shapes are read at once, values when asked for. Raises FileError when the file is missing, is not what its
+    suffix says, is broken, or is in a format that is not read; MissingPackageError when its reader needs a package.
+    """
+    name = os.fsdecode(path)
+    with blamed_on(name), open_regular(name) as stream:
+        file = File.of(name, stream)
+        head = stream.read(HEAD_SIZE)
+        reader = reader_of(name, head, file.size)
+        stream.seek(0)
+        return reader(file, stream)
+
+
+def reader_of(name: str, head: bytes, size: int) -> Reader:
+    """The reader for a file. Raises Malformed when its content and its suffix agree on none."""
+    if not head:
+        raise malformed("empty", "the file is empty")
+    known = FORMATS[format_of(name, head, size)]
+    if known.read is None:
+        raise malformed(
+            "unsupported", f"this version does not read {known.words}", expected=_readable(), help=known.help
+        )
+    return known.read
+
+
+def format_of(name: str, head: bytes, size: int) -> str:
+    """The key in `FORMATS` on which suffix and content agree, or that one of them gives and the other leaves open."""
+    suffix = os.path.splitext(name)[1].lower()
+    claimed, found = BY_SUFFIX.get(suffix), sniff(head, size)
+    if claimed and found and claimed != found:
+        raise _mismatch(suffix, FORMATS[claimed], FORMATS[found])
+    if decided := claimed or found:
+        return decided
+    raise malformed("unknown-format", "the file is in no format that is known here", expected=_readable())
+
+
+def _mismatch(suffix: str, claimed: Format, found: Format) -> Malformed:
+    rename = f"if that is what it is, name it *{found.suffixes[0]}" if found.suffixes else ""
+    return malformed(
+        "mismatch",
+        f"the file is named {safe(suffix)} but looks like {found.words}",
+        expected=claimed.words,
+        found=found.words,
+        help=rename or found.help,
+    )
+
+
+def sniff(head: bytes, size: int) -> str | None:
+    """The format that the first bytes of a file of `size` bytes show; None when they show none."""
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= size - 8:
+        return "safetensors"
+    if head.startswith(b"PK\3\4"):
+        return _sniff_archive(head)
+    return next((found for pattern, found in SIGNATURES if pattern.match(head)), None)
+
+
+def _sniff_archive(head: bytes) -> str:
+    (name_size,) = struct.unpack_from("<H", head.ljust(30, b"\0"), 26)
+    member = head[30 : 30 + name_size]
+    return next((found for pattern, found in MEMBERS if pattern.fullmatch(member)), "zip")
+
+
+def _readable() -> str:
+    *others, last = (known.words for known in FORMATS.values() if known.read)
+    return f"{', '.join(others)} or {last}"
