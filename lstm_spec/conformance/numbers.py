@@ -1,0 +1,92 @@
+"""Is it the same function? Our compiled code and the framework's own layer, over the same weights and random input.
+
+The weights go to the framework as it wrote them and to us through the dialect, so that a wrong gate order shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lstm_spec.compiler.compiled import compile_layer
+from lstm_spec.conformance.readings import Reading
+from lstm_spec.conformance.report import Agreement
+from lstm_spec.errors import LstmSpecError
+from lstm_spec.frameworks import Array, Refused, Request, forward, installed
+from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.tensors import Tensors
+from lstm_spec.layers.weights import FLOATS
+
+STEPS, BATCH, SEED = 8, 2, 0
+# |ours - theirs| / max(1, |theirs|). Real layers agree within 1e-5 in float32 over 8 steps, a wrong gate order
+# misses by 0.05 and more: the limit stands between.
+TOLERANCE = {np.dtype(np.float32): 1e-4, np.dtype(np.float64): 1e-9}
+
+
+def load_tensors(reading: Reading, tensors: Tensors) -> dict[str, Array] | str:
+    """The arrays under the dialect's names, or why they cannot be had."""
+    arrays: dict[str, Array] = {}
+    for own, source in reading.names.items():
+        load = tensors[source].load
+        if load is None:
+            return f"the values of {source} ({tensors[source].dtype}) cannot be read"
+        arrays[own] = load()
+    dtypes = {a.dtype for a in arrays.values()}
+    if len(dtypes) > 1 or not dtypes <= set(FLOATS):
+        return f"the weights are {', '.join(sorted(map(str, dtypes)))}; compiled code takes float32 or float64"
+    return arrays
+
+
+def compare_numbers(reading: Reading, layer: Layer, tensors: Tensors) -> Agreement:
+    """The largest difference between our output and states and the framework's, or why there is none to be had."""
+    engine = reading.dialect.engine
+    if not engine:
+        return Agreement("", reason="these tensors are this package's own")
+    if not installed(engine):
+        return Agreement(engine, reason=f'it is not installed (pip install "lstm-spec[{_extra(engine)}]")')
+    arrays = load_tensors(reading, tensors)
+    if isinstance(arrays, str):
+        return Agreement(engine, reason=arrays)
+    dtype = next(iter(arrays.values())).dtype
+    x, state = _random_input(layer, dtype)
+    attributes = dict(reading.operator.attributes) if reading.operator else {}
+    live = _live_part(reading, tensors)
+    try:
+        theirs = forward(engine, Request(layer, arrays, x, state, attributes, live))
+    except Refused as refused:
+        return Agreement(engine, reason=str(refused))
+    except (LstmSpecError, ImportError) as error:
+        return Agreement(engine, reason=str(error).splitlines()[0])
+    weights = reading.dialect.unpack(arrays, layer)
+    ours = compile_layer(layer.with_(layout="time", output="sequence"))(x, weights, state)
+    return Agreement(engine, _difference(ours, theirs), TOLERANCE[dtype])
+
+
+def _extra(engine: str) -> str:
+    return "onnx" if engine == "onnxruntime" else "frameworks"
+
+
+def _random_input(layer: Layer, dtype: Any) -> tuple[Array, dict[str, Array]]:
+    generator = np.random.default_rng(SEED)
+    width = int(layer.sizes[str(layer.cell.inputs[0].size[0])])
+    x = generator.standard_normal((STEPS, BATCH, width)).astype(dtype)
+    state = {
+        name: generator.uniform(-1, 1, (BATCH, int(shape[0]))).astype(dtype)
+        for name, shape in layer.state_shapes().items()
+    }
+    return x, state
+
+
+def _live_part(reading: Reading, tensors: Tensors) -> Any:
+    """The live submodule that a reading stands for, where there is one that can be run."""
+    if tensors.format != "torch" or tensors.live is None:
+        return None
+    prefix = next(iter(reading.names.values())).rpartition(".")[0]
+    return tensors.live.get_submodule(prefix)
+
+
+def _difference(ours: tuple[Array, Mapping[str, Array]], theirs: tuple[Array, Mapping[str, Array]]) -> float:
+    pairs = [(ours[0], theirs[0]), *((ours[1][name], theirs[1][name]) for name in ours[1])]
+    return max(float(np.max(np.abs(a - b) / np.maximum(1, np.abs(b)), initial=0)) for a, b in pairs)

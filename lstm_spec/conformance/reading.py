@@ -1,0 +1,79 @@
+"""`read`: one recurrent layer out of a file or live object, as a `Layer` and `Weights` that compiled code takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lstm_spec.conformance.custom import read_custom
+from lstm_spec.conformance.numbers import load_tensors
+from lstm_spec.conformance.readings import Reading, Recognized
+from lstm_spec.conformance.recognizing import recognize
+from lstm_spec.conformance.solving import solve
+from lstm_spec.conformance.sources import open_source
+from lstm_spec.dialects import get
+from lstm_spec.errors import Finding, TensorError, safe
+from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.tensors import Tensors
+from lstm_spec.layers.weights import Weights
+
+
+def read(
+    source: Any, at: str | None = None, dialect: str | None = None, layer: Layer | None = None
+) -> tuple[Layer, Weights]:
+    """The layer that a file, a dict of arrays or a live layer holds, with its weights; `ls.read`.
+
+    `at` names one of several layers; `dialect` reads in that dialect only; `layer`, with sizes open or not, says what
+    the tensors of a cell of your own are. Raises FileError when the source cannot be read, TensorError when it holds
+    no LSTM, holds several and none is named, or does not conform.
+    """
+    tensors = open_source(source)
+    if layer is not None:
+        return read_custom(tensors, layer)
+    recognized = recognize(tensors, get(dialect) if dialect else None)
+    reading = _chosen(recognized, at, tensors)
+    solution = solve(reading, tensors)
+    errors = [f for f in solution.findings if f.severity == "error"]
+    if errors:
+        raise TensorError(errors[0])
+    arrays = load_tensors(reading, tensors)
+    if isinstance(arrays, str):
+        raise TensorError(Finding("dtype", arrays, at=f"{safe(tensors.origin)} : {safe(reading.where)}"))
+    return solution.layer, reading.dialect.unpack(arrays, solution.layer)
+
+
+def _chosen(recognized: Recognized, at: str | None, tensors: Tensors) -> Reading:
+    readings = {r.where: r for r in recognized.readings}
+    names = ", ".join(safe(name) for name in readings)
+    if not readings:
+        raise no_layer(tensors, recognized)
+    if at is not None and at not in readings:
+        raise TensorError(Finding("at", f"there is no layer {safe(at)}", safe(tensors.origin), names))
+    if at is None and len(recognized.readings) > 1:
+        raise TensorError(
+            Finding(
+                "several",
+                f"there are {len(recognized.readings)} layers, and they are no stack",
+                at=safe(tensors.origin),
+                found=names,
+                help='name one: at="…", or --at on the command line',
+            )
+        )
+    return readings[at] if at is not None else recognized.readings[0]
+
+
+def no_layer(tensors: Tensors, recognized: Recognized | None = None) -> TensorError:
+    """The error for a source without an LSTM that can be read."""
+    unread = next((f for f in recognized.findings if f.code != "ambiguous"), None) if recognized else None
+    if unread is not None:
+        return TensorError(unread)
+    names = ", ".join(safe(name, 60) for name in list(tensors)[:5])
+    more = f" and {len(tensors) - 5} more" if len(tensors) > 5 else ""
+    return TensorError(
+        Finding(
+            "no-lstm",
+            "there is no LSTM here",
+            at=safe(tensors.origin),
+            expected="names such as weight_ih_l0, recurrent_kernel or l0.W_f, or an ONNX operator LSTM",
+            found=f"{len(tensors)} tensors: {names}{more}" if tensors else "no tensors at all",
+        )
+    )

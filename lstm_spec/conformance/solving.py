@@ -1,0 +1,175 @@
+"""A reading → its sizes: every axis of every tensor votes for a letter, the majority is believed, the rest is blamed.
+
+A tie is not decided: both parties are named. Each shape in letters is the one that the equations give.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sympy import Integer, Symbol
+
+from lstm_spec.conformance.readings import Reading
+from lstm_spec.conformance.report import Row
+from lstm_spec.errors import Finding, safe
+from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.sizes import LARGEST
+from lstm_spec.layers.tensors import Tensors
+
+FREE = {"B"}  # the batch of a constant state is anybody's
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One tensor's derived shape in letters, and where it is in the source, if it is."""
+
+    name: str
+    sizes: tuple[Any, ...]
+    found: tuple[int, ...] | None
+
+    @property
+    def symbolic(self) -> str:
+        """`(4*k, n)`."""
+        return f"({', '.join(map(str, self.sizes))}{',' * (len(self.sizes) == 1)})"
+
+
+@dataclass(slots=True)
+class Votes:
+    """For each letter, the values that the axes ask for, and who asks."""
+
+    by_letter: dict[str, dict[int, list[str]]] = field(default_factory=dict)
+
+    def add(self, letter: str, value: int, voter: str) -> None:
+        """One axis' vote."""
+        self.by_letter.setdefault(letter, {}).setdefault(value, []).append(voter)
+
+    def winners(self, letter: str) -> list[int]:
+        """The values with the most votes: one, or several in a tie."""
+        counts = Counter({value: len(voters) for value, voters in self.by_letter.get(letter, {}).items()})
+        most = max(counts.values(), default=0)
+        return sorted(value for value, count in counts.items() if count == most)
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """The layer with its numbers, a row for each tensor, and a finding for each tensor that does not fit."""
+
+    layer: Layer
+    rows: tuple[Row, ...]
+    findings: tuple[Finding, ...]
+
+
+def solve(reading: Reading, tensors: Tensors) -> Solution:
+    """The sizes of a reading, from the shapes alone.
+
+    Findings: `missing` for a tensor that the derivation has and the source has not, `shape` for one of another shape,
+    `tie` where two values have equally many votes.
+    """
+    expected = list(_expected(reading, tensors))
+    votes = _count_votes(expected, reading)
+    sizes: dict[str, Any] = {}
+    ties: list[Finding] = []
+    for letter in reading.layer.open_letters:
+        winners = votes.winners(letter)
+        if len(winners) == 1:
+            sizes[letter] = Integer(winners[0])
+        elif winners:
+            ties.append(_tie(letter, winners, votes, reading, tensors))
+    layer = reading.layer.at(**sizes) if sizes else reading.layer
+    numbers = {Symbol(n, integer=True, positive=True): v for n, v in sizes.items()}
+    rows = tuple(_row(e, numbers) for e in expected)
+    at = f"{safe(tensors.origin)} : {safe(reading.where)}"
+    wrong = tuple(
+        _blame(e, row, votes, at) for e, row in zip(expected, rows, strict=True) if not row.ok and (row.numbers or row.found is None)
+    )
+    return Solution(layer, rows, (*ties, *wrong, *_check_attribute(reading, sizes, votes, at)))
+
+
+def _check_attribute(reading: Reading, sizes: Mapping[str, Any], votes: Votes, at: str) -> Iterator[Finding]:
+    """An operator may say its hidden size itself; it must be the one that the tensors have."""
+    said = reading.operator.attributes.get("hidden_size") if reading.operator else None
+    if said is not None and "k" in sizes and said != sizes["k"]:
+        yield Finding("attribute", f"hidden_size = {safe(said)}", at, f"k = {sizes['k']}", "", _reason("k", votes))
+
+
+def _expected(reading: Reading, tensors: Tensors) -> Iterator[Expected]:
+    packed = {t.name: t for t in reading.dialect.tensors(reading.layer)}
+    for name, tensor in packed.items():
+        source = reading.names.get(name)
+        prefix = _prefix(reading)
+        yield Expected(source or prefix + name, tensor.shape, tensors[source].shape if source else None)
+    for name, letters in reading.constants.items():
+        counts = {"D": Integer(reading.layer.directions)}
+        sizes = tuple(counts.get(s, Symbol(s, integer=True, positive=True)) for s in letters)
+        yield Expected(name, sizes, tensors[name].shape)
+
+
+def _prefix(reading: Reading) -> str:
+    """What stands before the dialect's own name in the source's names."""
+    shared = next((source.removesuffix(own) for own, source in reading.names.items() if source.endswith(own)), "")
+    return shared
+
+
+def _count_votes(expected: list[Expected], reading: Reading) -> Votes:
+    votes = Votes()
+    for one in expected:
+        if one.found is None or len(one.found) != len(one.sizes):
+            continue
+        for size, length in zip(one.sizes, one.found, strict=True):
+            letter, factor = _linear(size)
+            if letter and letter not in FREE and length % factor == 0 and 1 <= length // factor <= LARGEST:
+                votes.add(letter, length // factor, one.name)
+    hidden = reading.operator.attributes.get("hidden_size") if reading.operator else None
+    if isinstance(hidden, int) and not isinstance(hidden, bool) and 1 <= hidden <= LARGEST:
+        votes.add("k", hidden, "hidden_size")
+    return votes
+
+
+def _linear(size: Any) -> tuple[str, int]:
+    """`4*k` as ("k", 4); ("", 1) for a number or a sum."""
+    factor, symbol = size.as_coeff_Mul()
+    return (str(symbol), int(factor)) if symbol.is_Symbol else ("", 1)
+
+
+def _row(expected: Expected, numbers: Mapping[Any, Any]) -> Row:
+    sizes = [s.xreplace(numbers) for s in expected.sizes]
+    if expected.found is not None and len(sizes) == len(expected.found):
+        free = {str(s): f for s, f in zip(sizes, expected.found, strict=True) if str(s) in FREE}
+        sizes = [Integer(free[str(s)]) if str(s) in free else s for s in sizes]
+    known = all(s.is_Integer for s in sizes)
+    return Row(expected.name, expected.symbolic, tuple(map(int, sizes)) if known else None, expected.found)
+
+
+def _blame(expected: Expected, row: Row, votes: Votes, at: str) -> Finding:
+    derived = f"{expected.symbolic}{'' if row.numbers is None else f' = {row.numbers}'}"
+    where = f"{at} : {safe(expected.name)}"
+    if expected.found is None:
+        return Finding("missing", f"{safe(expected.name)} is missing", where, derived, "no such tensor")
+    reasons = [_reason(str(s), votes) for size in expected.sizes for s in sorted(size.free_symbols, key=str)]
+    because = ", ".join(dict.fromkeys(r for r in reasons if r))
+    return Finding("shape", f"{safe(expected.name)} does not fit", where, derived, str(expected.found), because)
+
+
+def _reason(letter: str, votes: Votes) -> str:
+    winners = votes.winners(letter)
+    voters = votes.by_letter[letter][winners[0]] if len(winners) == 1 else []
+    return f"{letter} = {winners[0]} from {_listed(voters)}" if voters else ""
+
+
+def _listed(voters: list[str], most: int = 4) -> str:
+    names = [safe(v, 60) for v in dict.fromkeys(voters)]
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _tie(letter: str, winners: list[int], votes: Votes, reading: Reading, tensors: Tensors) -> Finding:
+    parties = [f"{letter} = {value} from {_listed(votes.by_letter[letter][value])}" for value in winners]
+    return Finding(
+        "tie",
+        f"the tensors of {safe(reading.where)} do not agree on {letter}, and no side has the majority",
+        at=f"{safe(tensors.origin)} : {safe(reading.where)}",
+        found="; ".join(parties),
+        help="one of these tensors has a wrong shape",
+    )

@@ -1,0 +1,60 @@
+"""Whatever people hand in → `Tensors`: a path, a dict of arrays, a live layer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from lstm_spec.errors import Finding, TensorError, safe
+from lstm_spec.layers.tensors import Tensor, Tensors
+
+# the package that a live object's class comes from → the module that reads it
+LIVE = {"torch": "lstm_spec.frameworks.torch", "keras": "lstm_spec.frameworks.keras"}
+
+
+def open_source(source: Any) -> Tensors:
+    """The tensors of a file, a dict of arrays, a live layer, or `Tensors` as they are.
+
+    Raises FileError for a path that cannot be read, TensorError for an object that is none of these.
+    """
+    if isinstance(source, Tensors):
+        return source
+    if isinstance(source, str | os.PathLike):
+        from lstm_spec.checkpoints import read_tensors
+
+        return read_tensors(source)
+    for owner in type(source).__mro__:
+        package = owner.__module__.partition(".")[0]
+        if package in LIVE:
+            read: Tensors = import_module(LIVE[package]).read_live(source)
+            return read
+    if isinstance(source, Mapping):
+        return _from_arrays(source)
+    raise TensorError(
+        Finding(
+            "source",
+            f"a {safe(type(source).__name__, 60)} cannot be checked",
+            expected="a path, a dict of NumPy arrays, or a live torch or keras layer",
+        )
+    )
+
+
+def _from_arrays(arrays: Mapping[Any, Any]) -> Tensors:
+    """Arrays by name; a torch state dict's tensors are arrays too."""
+    return Tensors("arrays", "arrays", {str(name): _tensor(str(name), value) for name, value in arrays.items()})
+
+
+def _tensor(name: str, value: Any) -> Tensor:
+    import numpy as np
+
+    if hasattr(value, "detach"):  # a torch tensor, without importing torch
+        value = value.detach().cpu()
+    if not hasattr(value, "shape") or not hasattr(value, "dtype"):
+        raise TensorError(Finding("type", f"{safe(name, 60)} is no array", "", "an array", type(value).__name__))
+
+    def load() -> Any:
+        return np.asarray(value)
+
+    return Tensor(name, tuple(int(d) for d in value.shape), str(value.dtype).removeprefix("torch."), load)

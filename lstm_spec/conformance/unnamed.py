@@ -1,0 +1,67 @@
+"""Arrays whose names say nothing: every reading that their shapes allow.
+
+Shapes tell sizes, orientation and the number of biases, never the order of the gates; so a reading by shape alone is
+`ambiguous` unless the dialect is given, and even then where two tensors could change places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import permutations
+
+from lstm_spec.cells.family import LstmOptions, lstm_cell
+from lstm_spec.conformance.readings import Reading, Recognized
+from lstm_spec.conformance.solving import solve
+from lstm_spec.dialects import DIALECTS, Dialect
+from lstm_spec.dialects.native import NATIVE
+from lstm_spec.errors import Finding, safe
+from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.tensors import Tensors
+
+MOST_ARRAYS = 5  # no dialect packs one layer into more; past it, the orders to try explode
+
+
+def readings_by_shape(tensors: Tensors, dialect: Dialect | None = None) -> Recognized:
+    """The readings of a few unnamed arrays as one layer; more than one, or one without a dialect, is `ambiguous`."""
+    found = list(_readings(tensors, [dialect] if dialect else [d for d in DIALECTS.values() if d is not NATIVE]))
+    if dialect is not None and len(found) == 1:
+        return Recognized(tuple(found), (), ())
+    if not found:
+        return Recognized((), (), tuple(tensors))
+    return Recognized((), (_ambiguous(found, tensors),), tuple(tensors))
+
+
+def _readings(tensors: Tensors, dialects: Iterable[Dialect]) -> Iterator[Reading]:
+    if not 2 <= len(tensors) <= MOST_ARRAYS:
+        return
+    for dialect in dialects:
+        for layer in _layers(dialect):
+            packed = [t.name for t in dialect.tensors(layer)]
+            if len(packed) != len(tensors):
+                continue
+            for order in permutations(tensors):
+                reading = Reading(tensors.origin, dialect, layer, dict(zip(packed, order, strict=True)))
+                solution = solve(reading, tensors)
+                if not solution.findings and not solution.layer.open_letters:
+                    yield reading
+
+
+def _layers(dialect: Dialect) -> Iterator[Layer]:
+    """One layer for every set of tensors that the dialect can write."""
+    options = {p.option for p in dialect.packings if p.option}
+    biases = sorted({str(value) for name, value in options if name == "bias"} | {"none"})
+    for bias in biases:
+        yield Layer(lstm_cell(LstmOptions(bias=bias)))  # type: ignore[arg-type]
+
+
+def _ambiguous(readings: list[Reading], tensors: Tensors) -> Finding:
+    shown = [f"{r.dialect.name}: {', '.join(f'{safe(s, 30)} = {own}' for own, s in r.names.items())}" for r in readings]
+    more = f"\nand {len(shown) - 8} more" if len(shown) > 8 else ""
+    return Finding(
+        "ambiguous",
+        "names and operators say nothing, and the shapes do not tell the order of the gates",
+        at=safe(tensors.origin),
+        expected="one reading",
+        found="\n".join(shown[:8]) + more,
+        help="name the dialect (--dialect), or the tensors; one recorded step would decide too",
+    )

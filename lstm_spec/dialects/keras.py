@@ -1,0 +1,27 @@
+"""Keras: `keras.layers.LSTM`.
+
+Source: keras/src/layers/rnn/lstm.py of Keras 3.15 (kernel n×4k and recurrent_kernel k×4k, columns i, f, c, o; one bias;
+`unit_forget_bias` changes the initial value only). Compared with the framework in the tests.
+"""
+
+from __future__ import annotations
+
+import re
+
+from lstm_spec.dialects.dialect import Dialect, Packing
+
+KERAS = Dialect(
+    name="keras",
+    title="keras.layers.LSTM: gates i, f, c, o as columns; one bias or none",
+    source="keras/src/layers/rnn/lstm.py, Keras 3.15",
+    packings=(
+        Packing("kernel", ("W_{}",), "ifgo", transposed=True),
+        Packing("recurrent_kernel", ("U_{}",), "ifgo", transposed=True),
+        Packing("bias", ("b_{}",), "ifgo", option=("bias", "one")),
+    ),
+    pattern=re.compile(r"(?P<prefix>(?:.*[/.])?)(?P<tensor>recurrent_kernel|kernel|bias)(?::0)?"),
+    template="{tensor}",
+    batch_first=True,
+    engine="keras",
+    assumed=("activation = tanh", "recurrent_activation = sigmoid"),
+)

@@ -1,0 +1,27 @@
+"""ONNX: the operator LSTM.
+
+Source: the operator's schema, onnx/defs/rnn/defs.cc (opsets 7, 14 and 22): W [D, 4k, n] and R [D, 4k, k] with rows
+i, o, f, c; B [D, 8k] is the bias of W, then that of R; P [D, 3k] is i, o, f: another order than the weights'.
+"""
+
+from __future__ import annotations
+
+import re
+
+from lstm_spec.dialects.dialect import Dialect, Packing
+
+ONNX = Dialect(
+    name="onnx",
+    title="the ONNX operator LSTM: gates i, o, f, c as rows, directions on a leading axis; two biases or none; peepholes",
+    source="onnx/defs/rnn/defs.cc, opsets 7, 14 and 22",
+    packings=(
+        Packing("W", ("W_{}",), "iofg"),
+        Packing("R", ("U_{}",), "iofg"),
+        Packing("B", ("b_W{}", "b_U{}"), "iofg", option=("bias", "two")),
+        Packing("P", ("p_{}",), "iof", option=("peephole", True)),
+    ),
+    pattern=re.compile(r"(?P<prefix>(?:.*[./])?)(?P<tensor>[WRBP])"),
+    template="{tensor}",
+    directions="axis",
+    engine="onnxruntime",
+)

@@ -1,0 +1,30 @@
+"""PyTorch: `torch.nn.LSTM` and `torch.nn.LSTMCell`.
+
+Source: torch/nn/modules/rnn.py of PyTorch 2.13 (`weight_ih_l{k}`, rows i, f, g, o; `weight_hr` with proj_size; two
+biases, a heritage of cuDNN); an LSTMCell's names have no `_l0`. Compared with the framework in the tests.
+"""
+
+from __future__ import annotations
+
+import re
+
+from lstm_spec.dialects.dialect import Dialect, Packing
+
+PYTORCH = Dialect(
+    name="pytorch",
+    title="torch.nn.LSTM and LSTMCell: gates i, f, g, o as rows; two biases or none; projection",
+    source="torch/nn/modules/rnn.py, PyTorch 2.13",
+    packings=(
+        Packing("weight_ih", ("W_{}",), "ifgo"),
+        Packing("weight_hh", ("U_{}",), "ifgo"),
+        Packing("bias_ih", ("b_W{}",), "ifgo", option=("bias", "two")),
+        Packing("bias_hh", ("b_U{}",), "ifgo", option=("bias", "two")),
+        Packing("weight_hr", ("W_proj",), option=("projection", True)),
+    ),
+    pattern=re.compile(
+        r"(?P<prefix>(?:.*\.)?)(?P<tensor>weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)"
+        r"(?:_l(?P<layer>\d{1,3})(?P<reverse>_reverse)?)?"
+    ),
+    template="{tensor}_l{layer}{reverse}",
+    engine="torch",
+)

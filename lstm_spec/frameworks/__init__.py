@@ -1,0 +1,68 @@
+"""Live layers and real engines: the only room that imports torch, keras and onnxruntime, each when it is asked for.
+
+`ENGINES` maps an engine to its module; every module has `forward(request)`, those for live layers `read_live(object)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from lstm_spec.layers.layer import Layer
+
+Array = np.ndarray[Any, Any]
+
+ENGINES = {
+    "torch": "lstm_spec.frameworks.torch",
+    "keras": "lstm_spec.frameworks.keras",
+    "onnxruntime": "lstm_spec.frameworks.onnxruntime",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a framework is asked to compute, with the tensors as the framework itself wrote them.
+
+    `tensors` are under the dialect's names; `x (T, B, n)` and `state`, each (B, width) under the layer's names, are
+    time-major; `attributes` are an operator's own, `live` the live layer, if there is one.
+    """
+
+    layer: Layer
+    tensors: Mapping[str, Array]
+    x: Array
+    state: Mapping[str, Array]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    live: Any = None
+
+
+class Refused(Exception):
+    """The engine cannot run this layer; the message says why."""
+
+
+def installed(engine: str) -> bool:
+    """Whether an engine's package is there; imports nothing."""
+    return find_spec(engine) is not None
+
+
+def forward(engine: str, request: Request) -> tuple[Array, dict[str, Array]]:
+    """The framework's output `(T, B, D·width)` and final states, under the layer's names.
+
+    Raises Refused where the engine cannot run the layer.
+    """
+    result: tuple[Array, dict[str, Array]] = import_module(ENGINES[engine]).forward(request)
+    return result
+
+
+def stacked_states(request: Request, name: str) -> Array:
+    """One state of every member, `(L·D, B, width)`, as PyTorch, cuDNN and ONNX order them."""
+    return np.stack([request.state[f"{m.prefix}.{name}"] for m in request.layer.members])
+
+
+def named_states(layer: Layer, stacked: Mapping[str, Array]) -> dict[str, Array]:
+    """Such stacks as states under the layer's names."""
+    return {f"{m.prefix}.{name}": array[i] for i, m in enumerate(layer.members) for name, array in stacked.items()}

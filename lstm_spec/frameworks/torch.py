@@ -1,0 +1,94 @@
+"""PyTorch: a live module's tensors, and the forward pass of `torch.nn.LSTM`.
+
+Source of the conventions: torch/nn/modules/rnn.py, PyTorch 2.13.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lstm_spec.errors import MissingPackageError
+from lstm_spec.frameworks import Array, Request, named_states, stacked_states
+from lstm_spec.layers.tensors import Operator, Tensor, Tensors
+
+
+def _torch() -> Any:
+    try:
+        import torch
+    except ImportError:
+        raise MissingPackageError("torch", "frameworks", "running PyTorch") from None
+    return torch
+
+
+def read_live(module: Any) -> Tensors:
+    """The state dict of a live module, read without changing it; an operator for each LSTM in it.
+
+    Shapes: as in the module. A tensor is copied to the CPU when it is loaded.
+    """
+    tensors = {name: _tensor(name, value) for name, value in module.state_dict().items()}
+    operators = tuple(_operators(module))
+    return Tensors(type(module).__name__, "torch", tensors, operators, live=module)
+
+
+def _tensor(name: str, value: Any) -> Tensor:
+    return Tensor(name, tuple(value.shape), str(value.dtype).removeprefix("torch."), lambda: value.detach().cpu().numpy())
+
+
+def _operators(module: Any) -> Any:
+    torch = _torch()
+    for prefix, part in module.named_modules():
+        if isinstance(part, torch.nn.LSTM | torch.nn.LSTMCell):
+            own = {name: f"{prefix}.{name}" if prefix else name for name, _ in part.named_parameters()}
+            attributes = {"batch_first": getattr(part, "batch_first", False)}
+            yield Operator("LSTM", prefix or type(part).__name__, own, attributes)
+
+
+def forward(request: Request) -> tuple[Array, dict[str, Array]]:
+    """What `torch.nn.LSTM` computes from these tensors; a live module is used itself, as a copy on the CPU."""
+    torch = _torch()
+    layer = request.layer
+    module = _live_copy(request.live) if request.live is not None else _rebuilt(torch, request)
+    h, c = (torch.from_numpy(stacked_states(request, name)) for name in ("h", "c"))
+    x = torch.from_numpy(np.ascontiguousarray(request.x))
+    with torch.no_grad():
+        if isinstance(module, torch.nn.LSTMCell):
+            y, h, c = _stepped(torch, module, x, h[0], c[0])
+        else:
+            y, (h, c) = module(x.transpose(0, 1) if module.batch_first else x, (h, c))
+            y = y.transpose(0, 1) if module.batch_first else y
+    return y.numpy(), named_states(layer, {"h": h.numpy(), "c": c.numpy()})
+
+
+def _live_copy(live: Any) -> Any:
+    from copy import deepcopy
+
+    return deepcopy(live).cpu().eval()
+
+
+def _stepped(torch: Any, cell: Any, x: Any, h: Any, c: Any) -> tuple[Any, Any, Any]:
+    outputs = []
+    for x_t in x:
+        h, c = cell(x_t, (h, c))
+        outputs.append(h)
+    return torch.stack(outputs), h[None], c[None]
+
+
+def _rebuilt(torch: Any, request: Request) -> Any:
+    """An `nn.LSTM` of the layer's sizes that holds these tensors."""
+    layer = request.layer
+    sizes = {name: int(value) for name, value in layer.given}
+    dtype = getattr(torch, str(request.x.dtype))
+    projection = {"proj_size": sizes["r"]} if "r" in sizes else {}
+    module = torch.nn.LSTM(
+        sizes["n"],
+        sizes["k"],
+        layer.layers,
+        bias=any(name.startswith("bias") for name in request.tensors),
+        bidirectional=layer.direction == "both",
+        dtype=dtype,
+        **projection,
+    )
+    module.load_state_dict({name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in request.tensors.items()})
+    return module.eval()
