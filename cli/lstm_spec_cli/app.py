@@ -1,0 +1,115 @@
+"""The command `lstm-spec`: reads the arguments, calls one command, shows its answer, and settles the exit code.
+
+0 yes · 1 no: it does not conform, or has several readings · 2 the question was wrong · 101 our bug
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from traceback import print_exc
+from typing import Annotated, cast
+
+import typer
+
+from lstm_spec import __version__
+from lstm_spec.errors import LstmSpecError, safe
+from lstm_spec_cli.cells import cells
+from lstm_spec_cli.check import check
+from lstm_spec_cli.code import code
+from lstm_spec_cli.equations import equations
+from lstm_spec_cli.layer_options import TAKES_SIZES
+from lstm_spec_cli.output import INTERRUPTED, OUR_BUG, PIPE_CLOSED, WRONG_QUESTION, Answer, complain, show
+from lstm_spec_cli.params import params
+from lstm_spec_cli.run import run
+from lstm_spec_cli.shapes import shapes
+
+NAME = "lstm-spec"
+UsageError = cast("type[Exception]", typer.BadParameter.__base__)  # typer exports the class itself under no name
+
+# Rich-formatted help doubles the start of `--help`.
+app = typer.Typer(
+    name=NAME,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(context_settings=TAKES_SIZES)(shapes)
+app.command()(equations)
+app.command(context_settings=TAKES_SIZES)(params)
+app.command(context_settings=TAKES_SIZES)(code)
+app.command()(cells)
+app.command()(run)
+app.command()(check)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"{NAME} {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def settings(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+    traceback: Annotated[bool, typer.Option("--traceback", hidden=True)] = False,
+) -> None:
+    """What an LSTM is: equations, tensor shapes, parameter counts and code, derived from one definition."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to fail
+    try:
+        return _answer(arguments)
+    except LstmSpecError as error:
+        complain(str(error))
+    except UsageError as error:
+        complain(_usage(error))
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        return PIPE_CLOSED
+    except Exception as error:
+        if "--traceback" in arguments:
+            print_exc()
+        complain(_internal(error, arguments))
+        return OUR_BUG
+    return WRONG_QUESTION
+
+
+def _answer(arguments: list[str]) -> int:
+    given = app(args=arguments or ["--help"], prog_name=NAME, standalone_mode=False)
+    answer = (
+        given if isinstance(given, Answer) else Answer(code=int(given or 0))
+    )  # --help and --version print themselves
+    show(answer)
+    return answer.code
+
+
+def _usage(error: Exception) -> str:
+    """The option parser's message in the form of our own."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else NAME
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    return f"error[usage]: {safe(message)}\n  help     {command} --help"
+
+
+def _internal(error: Exception, arguments: list[str]) -> str:
+    import platform
+
+    command = " ".join(safe(a, 80) for a in arguments)
+    return "\n".join(
+        [
+            f"internal error: {type(error).__name__}: {safe(error, 500)}",
+            "  This is a fault of lstm-spec, not of your question. Please report it with these lines",
+            "  and what the same command prints with --traceback before its name.",
+            f"  version  {NAME} {__version__}, Python {platform.python_version()}, {sys.platform}",
+            f"  command  {NAME} {command}",
+        ]
+    )

@@ -1,0 +1,106 @@
+"""The arrays that `run` takes and returns: `x.npz` → x and the initial state; y and the final state → `y.npz`.
+
+`x.npz` holds `x` and, if wanted, every initial state with a 0 appended. A result is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+from lstm_spec.checkpoints import read_tensors
+from lstm_spec.errors import FileError, Finding, OptionError, TensorError, safe
+from lstm_spec.layers.weights import write_npz
+
+if TYPE_CHECKING:
+    from lstm_spec.layers.layer import Layer
+
+Array = np.ndarray[Any, Any]
+
+
+def read_inputs(path: str, layer: Layer) -> tuple[Array, dict[str, Array] | None]:
+    """x, and the initial state under the layer's names or None where the file has none.
+
+    Raises FileError when it is no npz, TensorError when a name is missing or is none of the layer's.
+    """
+    tensors = read_tensors(path)
+    states = {short_name(layer, name) + "0": name for name in layer.state_shapes()}
+    known = {"x": "x"} | {name + "0": name for name in layer.state_shapes()} | states
+    if "lengths" in tensors:
+        _refuse(path, "lengths are not supported yet", found="lengths", help="run the sequences one by one")
+    unknown = [safe(name, 40) for name in tensors if name not in known]
+    initial = {known[name]: name for name in tensors if name in known and name != "x"}
+    missing = [name for name, state in states.items() if initial and state not in initial]
+    if unknown or missing or "x" not in tensors:
+        parts = {"missing": missing if "x" in tensors else ["x", *missing], "unknown": unknown}
+        found = "; ".join(f"{word}: {', '.join(names)}" for word, names in parts.items() if names)
+        _refuse(
+            path,
+            "the input does not have the layer's names",
+            ", ".join(["x", *states]),
+            found,
+            "x, or x and every state",
+        )
+    arrays = {name: _load(path, tensors[name]) for name in tensors}
+    return arrays["x"], {state: arrays[name] for state, name in initial.items()} or None
+
+
+def short_name(layer: Layer, state: str) -> str:
+    """`h` for `l0.h`, in a layer of one cell."""
+    return state.rpartition(".")[2] if len(layer.members) == 1 else state
+
+
+def _load(path: str, tensor: Any) -> Array:
+    if tensor.load is None:
+        _refuse(path, f"{safe(tensor.name)} cannot be read", "float32, or float64", safe(tensor.dtype))
+    array: Array = tensor.load()
+    return array
+
+
+def _refuse(path: str, message: str, expected: str = "", found: str = "", help: str = "") -> None:
+    raise TensorError(Finding("input", message, safe(path, None), expected, found, help=help))
+
+
+def refuse_overwriting(path: str, sources: tuple[str, ...]) -> None:
+    """Raise OptionError when a result would replace what it was computed from, or anything that is no file."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OptionError(Finding("output", "--output is not a regular file", safe(path, None), help="name a new file"))
+    for source in sources:
+        if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
+            raise OptionError(
+                Finding("output", "--output is a file that is read", safe(path, None), help="name another file")
+            )
+
+
+def write_outputs(path: str, layer: Layer, y: Array, state: Mapping[str, Array]) -> list[str]:
+    """Write y and the final state; a single cell's are named plainly, `h`. Returns what was written, in words."""
+    arrays = {"y": y}
+    for name, array in state.items():
+        short = short_name(layer, name)
+        arrays[name if short in arrays else short] = array
+    with _replacing(path) as file:
+        write_npz(file, arrays)
+    return [f"{name} {array.shape}" for name, array in arrays.items()]
+
+
+@contextmanager
+def _replacing(path: str) -> Iterator[IO[bytes]]:
+    """A new file beside `path` that takes its place once it is whole. Raises FileError when it cannot be written."""
+    beside = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{secrets.token_hex(8)}")
+    try:
+        with open(beside, "xb") as file:
+            yield file
+        os.replace(beside, path)
+    except OSError as error:
+        because = safe(error.strerror or error)
+        raise FileError(
+            Finding("unwritable", "the output cannot be written", safe(path, None), because=because)
+        ) from None
+    finally:
+        if os.path.lexists(beside):
+            os.unlink(beside)

@@ -1,0 +1,43 @@
+"""`lstm-spec check`: a real file, held against what the equations derive."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lstm_spec_cli.layer_options import Json, refuse_beside_own_names
+from lstm_spec_cli.output import CONFORMS, DOES_NOT_CONFORM, Answer, answer_json
+
+
+def check(
+    file: Annotated[str, typer.Argument(help="An npz, safetensors or ONNX file.", metavar="FILE", show_default=False)],
+    dialect: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose names and gate order; told from the file without.", metavar="NAME", show_default=False
+        ),
+    ] = None,
+    cell: Annotated[
+        str | None,
+        typer.Option(
+            help="Another cell: a name of lstm-spec cells, or a file.", metavar="NAME|FILE.cell", show_default=False
+        ),
+    ] = None,
+    numbers: Annotated[bool, typer.Option(help="Also compare numbers, where a forward pass is to be had.")] = True,
+    json: Json = False,
+) -> Answer:
+    """Find the recurrent layers in a file and hold every tensor against its derived shape.
+
+    Exits with 0 when the file conforms, 1 when it does not, 2 when the question was wrong.
+
+    lstm-spec check model.onnx
+    """
+    import lstm_spec as ls
+    from lstm_spec_cli.cell_files import read_cell
+
+    if cell is not None:
+        refuse_beside_own_names({"--dialect": dialect})
+    report = ls.check(file, dialect=dialect, cell=None if cell is None else read_cell(cell), numbers=numbers)
+    code = CONFORMS if report.ok else DOES_NOT_CONFORM
+    return answer_json(report, code) if json else Answer((str(report),), code=code)

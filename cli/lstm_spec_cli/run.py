@@ -1,0 +1,65 @@
+"""`lstm-spec run`: the compiled layer on arrays from files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lstm_spec_cli.layer_options import StackOptions, refuse_beside_own_names, spread
+from lstm_spec_cli.output import Answer
+
+if TYPE_CHECKING:
+    from lstm_spec.layers.layer import Layer
+
+
+@spread
+def run(
+    weights: Annotated[
+        str, typer.Argument(help="An npz, safetensors or ONNX file.", metavar="WEIGHTS", show_default=False)
+    ],
+    input: Annotated[
+        str,
+        typer.Option(
+            help="An npz with x and, if wanted, the initial state: h0, c0.", metavar="x.npz", show_default=False
+        ),
+    ],
+    output: Annotated[
+        str, typer.Option(help="Where to write y and the final state.", metavar="y.npz", show_default=False)
+    ],
+    chosen: StackOptions,
+    at: Annotated[
+        str | None, typer.Option(help="Which of the file's layers.", metavar="NAME", show_default=False)
+    ] = None,
+    dialect: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose names and gate order; told from the file without.", metavar="NAME", show_default=False
+        ),
+    ] = None,
+) -> Answer:
+    """Run a layer on x (T, B, n) and write y and the final state.
+
+    The layer is the one that the weights show; give its options where they leave no trace in the weights.
+
+    lstm-spec run weights.npz --input x.npz --output y.npz
+    """
+    import lstm_spec as ls
+    from lstm_spec_cli.array_files import read_inputs, refuse_overwriting, write_outputs
+
+    described = described_layer(chosen)
+    if described is not None:
+        refuse_beside_own_names({"--at": at, "--dialect": dialect})
+    refuse_overwriting(output, (weights, input))
+    layer, found = ls.read(weights, at=at, dialect=dialect, layer=described)
+    layer = layer.with_(layout=chosen.layout)
+    x, initial = read_inputs(input, layer)
+    y, state = ls.compile(layer)(x, found, initial)
+    written = write_outputs(output, layer, y, state)
+    return Answer(remark=f"wrote {output}: {', '.join(written)}")
+
+
+def described_layer(chosen: StackOptions) -> Layer | None:
+    """The layer that the options describe; None where they leave it to the weights."""
+    says_nothing = chosen == StackOptions(layout=chosen.layout)
+    return None if says_nothing else chosen.read_layer()

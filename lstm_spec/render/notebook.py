@@ -1,0 +1,30 @@
+"""What a notebook shows for a value; None where its text says it all."""
+
+from __future__ import annotations
+
+from html import escape
+
+from lstm_spec.layers.described import LayerShapes
+from lstm_spec.layers.layer import Layer
+from lstm_spec.render.listings import equated, list_shapes
+from lstm_spec.render.mathematics import aligned
+from lstm_spec.render.tables import html as table_html
+from lstm_spec.symbolic.cell import Cell
+
+
+def latex(value: object) -> str | None:
+    """A cell's equations, or those of a layer's cell, as displayed mathematics."""
+    match value:
+        case Cell():
+            return f"$${aligned(value)}$$"
+        case Layer():
+            return f"$${aligned(value.cell)}$$"
+    return None
+
+
+def html(value: object) -> str | None:
+    """The shapes of a layer as a table, with the count below it."""
+    match value:
+        case LayerShapes():
+            return f"{table_html(list_shapes(value))}<p>{escape(equated(value.formula, value.count))} parameters</p>"
+    return None
