@@ -7,62 +7,17 @@ decision about sizes, frameworks or time.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
-from typing import Literal
 
-from lstm_spec.errors import Finding, OptionError
+from lstm_spec.cells.options import BIASES, COUPLINGS, Bias, Coupling, LstmOptions, Norm, Peephole
 from lstm_spec.symbolic.cell import Cell
 from lstm_spec.symbolic.language import parse
 
-Bias = Literal["none", "one", "two"]
-Coupling = Literal["f=1-i", "i=1-f"]
-
-BIASES: tuple[Bias, ...] = ("none", "one", "two")
-COUPLINGS: tuple[Coupling, ...] = ("f=1-i", "i=1-f")
-ACTIVATIONS = {"i": "sigmoid", "f": "sigmoid", "g": "tanh", "o": "sigmoid"}
-CELL_SEEN = {"i": "c", "f": "c", "o": "c'"}  # peepholes: i and f before the step, o after it
-
-
-@dataclass(frozen=True, slots=True)
-class LstmOptions:
-    """What people vary in an LSTM and still call one.
-
-    `bias`: no bias, one a gate, or two a gate (PyTorch, cuDNN and ONNX keep one for W x and one for U h).
-    `peephole`: i and f also see c, o also sees c', each through a vector (Gers, Schraudolph & Schmidhuber 2002).
-    `coupled`: one gate is 1 minus the other (CIFG of Greff et al. 2017 is f = 1 - i; TensorFlow 1 has i = 1 - f).
-    `projection`: h = W_proj (o * tanh(c')), of r rows (Sak, Senior & Beaufays 2014).
-    `forget_bias`: a constant added in the forget gate at every step, as TensorFlow 1 and Haiku do; exact.
-    """
-
-    bias: Bias = "one"
-    peephole: bool = False
-    coupled: Coupling | None = None
-    projection: bool = False
-    forget_bias: Fraction = Fraction(0)
-
-    def __post_init__(self) -> None:
-        if self.bias not in BIASES:
-            raise _bad("bias", self.bias, BIASES)
-        for option in ("peephole", "projection"):
-            if not isinstance(getattr(self, option), bool):
-                raise _bad(option, getattr(self, option), ("True", "False"))
-        if self.coupled is not None and self.coupled not in COUPLINGS:
-            raise _bad("coupled", self.coupled, COUPLINGS)
-        if self.forget_bias and self.coupled == "f=1-i":
-            raise OptionError(
-                Finding(
-                    "options",
-                    "forget_bias does not go with coupled='f=1-i'",
-                    because="the forget gate is 1 - i there: it has no sum that a constant could join",
-                    help="drop one of the two, or couple the other way: i=1-f",
-                )
-            )
-
-
-def _bad(option: str, found: object, known: tuple[str, ...]) -> OptionError:
-    return OptionError(Finding("option", f"{option}={found!r} is unknown", expected=", ".join(known)))
+# epsilons of the published layer normalizations: Ba's code and PyTorch 1e-5; tfa.rnn.LayerNormLSTMCell 1e-3;
+# tf.contrib.layers.layer_norm 1e-12; TFLite's kNormalizationConstant 1e-8
+EPSILON = {"ba": "1e-5", "tfa": "1e-3", "tf1": "1e-12", "tflite": "1e-8"}
 
 
 def lstm_cell(options: LstmOptions | None = None) -> Cell:
@@ -85,33 +40,107 @@ def _cell(options: LstmOptions) -> Cell:
 def _lines(options: LstmOptions) -> Iterator[str]:
     yield "input x[n]"
     yield f"state h[{'r' if options.projection else 'k'}], c[k]"
+    live = [g for g in "ifgo" if not _coupled(g, options)]
+    if options.gate_hidden:
+        yield f"let {', '.join(f'V_{g}[k, j]' for g in live)}"
     yield ""
+    if options.layer_norm in ("ba", "tfa"):
+        yield _normalized_whole(live, options)
     for gate in "ifgo":
-        yield f"{gate} = {_coupled(gate, options) or f'{ACTIVATIONS[gate]}({_preactivation(gate, options)})'}"
-    yield "c' = f * c + i * g"
-    yield "h' = W_proj (o * tanh(c'))" if options.projection else "h' = o * tanh(c')"
+        if options.gate_hidden and gate in live:
+            yield f"a_{gate} = tanh({_sum(_terms(gate, options))})"
+        yield f"{gate} = {_coupled(gate, options) or _gate(gate, options)}"
+    yield f"c' = {_stored(options)}"
+    yield f"h' = {_output(options)}"
 
 
 def _coupled(gate: str, options: LstmOptions) -> str | None:
     return f"1 - {options.coupled[-1]}" if options.coupled and options.coupled[0] == gate else None
 
 
-def _preactivation(gate: str, options: LstmOptions) -> str:
-    """`W_f x + U_f h + b_f`, with what the options add."""
+def _normalized_whole(live: list[str], options: LstmOptions) -> str:
+    """Ba et al. normalize W x and U h apart, each over the rows of all gates together."""
+    epsilon = EPSILON[options.layer_norm]
+    parts = [f"layer_norm({m}, {epsilon}) * s_{m[0]} + t_{m[0]}" for m in ("W x", "U h")]
+    return f"[{', '.join(f'z_{g}' for g in live)}] = {_sum([*parts, *(['b'] if options.bias == 'one' else [])])}"
+
+
+def _gate(gate: str, options: LstmOptions) -> str:
+    """`sigmoid(W_f x + U_f h + b_f)`, with what the options put around and into the sum."""
+    constant = options.forget_bias if gate == "f" else Fraction(0)
+    total = _with_constant(_sum(_preactivation(gate, options)), constant)
+    if options.clip:
+        total = f"clip({total}, -{_written(options.clip)}, {_written(options.clip)})"
+    return _applied(options.candidate_activation if gate == "g" else options.gate_activation, total)
+
+
+def _preactivation(gate: str, options: LstmOptions) -> list[str]:
+    if options.gate_hidden:
+        return [f"V_{gate} a_{gate}", *([f"d_{gate}"] if options.bias != "none" else [])]
+    if options.layer_norm in ("ba", "tfa"):
+        return [f"z_{gate}", *_peephole(gate, options)]
+    if options.layer_norm == "none":
+        return _terms(gate, options)
+    inside = _sum(_terms(gate, replace(options, layer_norm="none", bias="none")))
+    offset = f"b_{gate}" if options.layer_norm == "tflite" else f"t_{gate}"
+    return [f"layer_norm({inside}, {EPSILON[options.layer_norm]}) * s_{gate}", offset]
+
+
+def _terms(gate: str, options: LstmOptions) -> list[str]:
+    """`W_f x`, `U_f h`, `p_f * c`, `b_f`: what a gate adds."""
     two = options.bias == "two"
     terms = [f"W_{gate} x", *([f"b_W{gate}"] if two else []), f"U_{gate} h", *([f"b_U{gate}"] if two else [])]
-    if options.peephole and gate != "g":
-        terms.append(f"p_{gate} * {CELL_SEEN[gate]}")
-    if options.bias == "one":
-        terms.append(f"b_{gate}")
-    constant = options.forget_bias if gate == "f" else Fraction(0)
-    sign = "-" if constant < 0 else "+"
-    return " + ".join(terms) + (f" {sign} {_written(abs(constant))}" if constant else "")
+    terms += _peephole(gate, options)
+    return [*terms, f"b_{gate}"] if options.bias == "one" else terms
 
 
-def _written(value: Fraction) -> str:
-    """A positive fraction as the language writes numbers: `1`, `0.5`, `1 / 3`."""
+def _peephole(gate: str, options: LstmOptions) -> list[str]:
+    if options.peephole == "none" or gate == "g":
+        return []
+    seen = "c'" if gate == "o" and options.peephole_output == "after" else "c"
+    return [f"p_{gate} * {seen}" if options.peephole == "diagonal" else f"P_{gate} {seen}"]
+
+
+def _stored(options: LstmOptions) -> str:
+    """The cell as it is stored; TensorFlow's two cells store it normalized."""
+    stored = "f * c + i * g"
+    if options.layer_norm in ("tf1", "tfa"):
+        stored = f"layer_norm({stored}, {EPSILON[options.layer_norm]}) * s_c + t_c"
+    return _clipped(stored, options.clip_cell)
+
+
+def _output(options: LstmOptions) -> str:
+    read = f"layer_norm(c', {EPSILON['ba']}) * s_c + t_c" if options.layer_norm == "ba" else "c'"
+    output = f"o * {_applied(options.output_activation, read)}"
+    if options.projection:
+        output = f"W_proj ({output})" + (" + b_proj" if options.projection_bias else "")
+    return _clipped(output, options.clip_projection)
+
+
+def _applied(activation: str, argument: str) -> str:
+    """`tanh(z)`, `hard_sigmoid(z, 1/6, 1/2)`."""
+    name, bracket, numbers = activation.partition("(")
+    return f"{name}({argument}, {numbers}" if bracket else f"{name}({argument})"
+
+
+def _clipped(text: str, bound: Fraction | None) -> str:
+    return f"clip({text}, -{_written(bound)}, {_written(bound)})" if bound else text
+
+
+def _sum(terms: list[str]) -> str:
+    return " + ".join(terms)
+
+
+def _with_constant(total: str, constant: Fraction) -> str:
+    return f"{total} {'-' if constant < 0 else '+'} {_written(abs(constant), ' / ')}" if constant else total
+
+
+def _written(value: Fraction, slash: str = "/") -> str:
+    """A positive fraction as the language writes numbers: `1`, `0.5`, `1/3`."""
     if value.denominator == 1:
         return str(value)
     decimal = repr(float(value))
-    return decimal if Fraction(decimal) == value else f"{value.numerator} / {value.denominator}"
+    return decimal if Fraction(decimal) == value else f"{value.numerator}{slash}{value.denominator}"
+
+
+__all__ = ["BIASES", "COUPLINGS", "Bias", "Coupling", "LstmOptions", "Norm", "Peephole", "lstm_cell"]

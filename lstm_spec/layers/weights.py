@@ -6,8 +6,9 @@ never copied, cast or changed here.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import IO, Any
 
 import numpy as np
 from sympy import Integer
@@ -18,6 +19,7 @@ from lstm_spec.symbolic.printing import size_text
 
 Array = np.ndarray[Any, Any]
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+PLAIN = "np.asarray(…) makes a plain array"
 
 
 class Arrays(Mapping[str, Array]):
@@ -50,7 +52,7 @@ class Weights(Arrays):
     def save(self, path: Any) -> None:
         """Write them as npz, under their names: the dialect `lstm-spec`."""
         with open(path, "wb") as file:
-            np.savez(file, **cast(Any, self._arrays))
+            write_npz(file, self._arrays)
 
 
 class State(Arrays):
@@ -60,6 +62,14 @@ class State(Arrays):
         if name not in self._arrays and len({n.rpartition(".")[0] for n in self._arrays}) == 1:
             name = f"{next(iter(self._arrays)).rpartition('.')[0]}.{name}"
         return self._arrays[name]
+
+
+def write_npz(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
+    """NumPy's archive, without the clock: the same arrays give the same bytes, whatever their names."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(name + ".npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def hold_weights(layer: Layer, given: Mapping[str, Array]) -> tuple[Layer, Weights]:
@@ -80,6 +90,9 @@ def hold_weights(layer: Layer, given: Mapping[str, Array]) -> tuple[Layer, Weigh
 
 def _named(layer: Layer, given: Mapping[str, Array], wanted: Mapping[str, Any], what: str) -> dict[str, Array]:
     """The arrays under full names, or every name that is missing or unknown."""
+    if not isinstance(given, Mapping):
+        kind = type(given).__name__
+        raise TensorError(Finding("type", f"the {what} are no mapping", expected="names → arrays", found=kind))
     short = len(layer.members) == 1
     prefix = layer.members[0].prefix + "."
     full = {n: prefix + n if short and prefix + n in wanted and n not in wanted else n for n in given}
@@ -103,8 +116,9 @@ def _named(layer: Layer, given: Mapping[str, Array], wanted: Mapping[str, Any], 
             )
         )
     for name, array in arrays.items():
-        if not isinstance(array, np.ndarray):
-            raise TensorError(Finding("type", f"{name} is no NumPy array", found=type(array).__name__))
+        if type(array) is not np.ndarray:  # a subclass may compute otherwise: * of np.matrix is the matrix product
+            kind = type(array).__name__
+            raise TensorError(Finding("type", f"{name} is no plain NumPy array", found=kind, help=PLAIN))
     return arrays
 
 
@@ -121,6 +135,12 @@ def _one_dtype(arrays: Mapping[str, Array], what: str) -> None:
                 help='nothing is cast in silence: weights.astype("float32") rounds them',
             )
         )
+
+
+def solve_sizes(layer: Layer, wanted: Mapping[str, tuple[Any, ...]], arrays: Mapping[str, Array]) -> Layer:
+    """The layer with each open letter that the arrays' shapes give; `wanted` has their shapes in letters."""
+    numbers = {str(letter): value for letter, (value, _) in _solve(wanted, arrays).items()}
+    return layer.at(**numbers) if numbers else layer
 
 
 Solved = dict[Any, tuple[Integer, str]]  # an open letter → its number, and the array that says so
@@ -160,13 +180,15 @@ def _match(name: str, shape: tuple[Any, ...], array: Array, solved: Solved) -> N
     used = {letter for size in shape for letter in size.free_symbols}
     told = [f"{letter} = {value} from {source}" for letter, (value, source) in solved.items() if letter in used]
     numbers = "" if expected == shape else f" = {_tuple(expected)}"
+    left = sorted({str(s) for size in expected if len(size.free_symbols) > 1 for s in size.free_symbols})
     raise TensorError(
         Finding(
             "shape",
-            f"{name} does not have the derived shape",
+            f"{name} does not {f'tell {left[0]} from {left[1]}' if left else 'have the derived shape'}",
             expected=f"{_tuple(shape)}{numbers}",
             found=str(array.shape),
             because=", ".join(told),
+            help=f"give the layer one of them: layer.at({left[0]}=…)" if left else "",
         )
     )
 

@@ -58,15 +58,9 @@ def explain_syntax(error: UnexpectedInput, source: Source) -> CellError:
         help = "close it; a line may break inside a bracket, so the next line was read on"
         return CellError(Finding("syntax", "this bracket is never closed", source.quote(opened), found=met, help=help))
     met = {"$END": "the end of the text", "NEWLINE": "the end of the line"}.get(token.type) or safe(token)
-    return CellError(
-        Finding(
-            "syntax",
-            f"{met} does not fit here",
-            source.quote(_place(token, source)),
-            _wanted(error),
-            help=_help(error, token),
-        )
-    )
+    accepted, place = _accepted(error), source.quote(_place(token, source))
+    help = _help(error, token, accepted)
+    return CellError(Finding("syntax", f"{met} does not fit here", place, _wanted(accepted), help=help))
 
 
 def _strange_character(error: UnexpectedCharacters, source: Source) -> CellError:
@@ -101,15 +95,20 @@ def _open_bracket(text: str, end: int) -> Span | None:
     return Span(line, column, line, column + 1)
 
 
-def _wanted(error: UnexpectedInput) -> str:
-    accepted = set(getattr(error, "accepts", None) or getattr(error, "expected", None) or ()) - {"$END"}
+def _accepted(error: UnexpectedInput) -> set[str]:
+    return set(getattr(error, "accepts", None) or getattr(error, "expected", None) or ()) - {"$END"}
+
+
+def _wanted(accepted: set[str]) -> str:
     if accepted >= OPENERS:
         accepted = accepted - OPENERS | {"a tensor, a number or a call"}
     return ", ".join(sorted(WORDS.get(a, a) for a in accepted))
 
 
-def _help(error: UnexpectedInput, token: Token) -> str:
-    if token.type == "NEWLINE":
+def _help(error: UnexpectedInput, token: Token, accepted: set[str]) -> str:
+    ends_early = token.type == "NEWLINE" and accepted & {"EQUAL", "NAME"}
+    goes_on = token.type != "NEWLINE" and "INPUT" in accepted
+    if ends_early or goes_on:
         return "a line may break only inside ( ) or [ ]"
     before = (getattr(error, "token_history", None) or [None])[-1]
     word = str(before)

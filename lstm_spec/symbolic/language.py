@@ -213,7 +213,7 @@ class Builder(Transformer_NonRecursive[Token, Any]):
             raise _unknown_function(function, span)
         wanted = FUNCTIONS[function]
         if len(arguments) != wanted.tensors + wanted.numbers:
-            raise _Refused("arguments", _arity(function, len(arguments)), span, f"it is {wanted.meaning}")
+            raise _Refused("arguments", _arity(function, len(arguments)), span, f"{function}: {wanted.meaning}")
         tensors, numbers = arguments[: wanted.tensors], arguments[wanted.tensors :]
         return self._node(Call(function, *tensors, *(self._constant(function, n) for n in numbers)), span)
 

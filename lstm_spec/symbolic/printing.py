@@ -132,12 +132,17 @@ def subscripted(name: str) -> str:
 
 
 def _number_latex(number: Number) -> str:
-    mantissa, mark, exponent = number.written.lower().partition("e")
-    if mark:
-        factor = "" if mantissa == "1" else rf"{mantissa} \cdot "
-        return f"{factor}10^{{{int(exponent)}}}"
-    top, slash, bottom = number.written.partition("/")
-    return rf"\tfrac{{{top}}}{{{bottom}}}" if slash else number.written
+    sign = "-" if number.written.startswith("-") else ""
+    top, slash, bottom = number.written.removeprefix("-").partition("/")
+    return sign + (rf"\tfrac{{{_decimal_latex(top)}}}{{{_decimal_latex(bottom)}}}" if slash else _decimal_latex(top))
+
+
+def _decimal_latex(written: str) -> str:
+    mantissa, mark, exponent = written.lower().partition("e")
+    if not mark:
+        return written
+    factor = "" if mantissa == "1" else rf"{mantissa} \cdot "
+    return f"{factor}10^{{{int(exponent)}}}"
 
 
 def size_text(size: Any, letters: Sequence[str] = ()) -> str:
@@ -151,7 +156,7 @@ def size_text(size: Any, letters: Sequence[str] = ()) -> str:
         return str(size)
     terms = size.as_coefficients_dict()
     order = {letter: i for i, letter in enumerate(letters)}
-    ranked = sorted(terms.items(), key=lambda item: (order.get(str(item[0]), len(order)), str(item[0])))
+    ranked = sorted(terms.items(), key=lambda item: (item[0] == 1, order.get(str(item[0]), len(order)), str(item[0])))
     if any(not (atom.is_Symbol or atom.is_Number) for atom, _ in ranked):
         return str(size)
     shown = [_size_term(coefficient, atom) for atom, coefficient in ranked]

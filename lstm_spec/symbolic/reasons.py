@@ -58,8 +58,8 @@ def explain_claim(unifier: Unifier, claim: Claim) -> CellError:
         sizes = _both(left_side, _measure(unifier, node, equation))
         message = f"{equation.left} {sizes[0]}, and {node} {sizes[1]}"
         sides = (*((t, claim.axis) for t in targets), (node, claim.axis))
-    told = (reason for side, axis in sides for reason in _reasons(unifier, side, axis, equation))
-    because = ";  ".join(dict.fromkeys(told))
+    told = dict.fromkeys(reason for side, axis in sides for reason in _reasons(unifier, side, axis, equation))
+    because = (";  " if len(told) < 3 else "\n").join(told)
     return _error(unifier, "dimension", message, place, equation, because=because)
 
 
@@ -80,10 +80,11 @@ def explain_number(unifier: Unifier, number: Node, node: Node, equation: Equatio
 
 
 def explain_open(unifier: Unifier, shapes: Mapping[str, Shape]) -> CellError:
-    """The error `undetermined`: a size follows from nothing. An equation's name is told before a parameter's."""
+    """The error `undetermined`: a size follows from nothing."""
     cell = unifier.cell
     names = [name for name, shape in shapes.items() if unifier.is_open(shape)]
-    name = next((n for n in names if cell.roles[n] == "gate"), names[0])
+    # An equation, else a vector: stating it settles the matrices that it meets.
+    name = min(names, key=lambda n: (cell.roles[n] != "gate", shapes[n].is_matrix))
     shape = shapes[name]
     which = "rows" if unifier.unknowns(shape.rows) else "columns"
     fresh = iter([cell.letters[-1] if cell.letters else "k", "j"])
@@ -142,8 +143,10 @@ def _shape(unifier: Unifier, shape: Shape) -> str:
 
 
 def _told(unifier: Unifier, size: Any) -> Any:
-    """A size with its unknowns as `rows(p)`."""
+    """A size with its unknowns as `rows(p)`, or `?` alone."""
     size = unifier.now(size)
+    if size in unifier.origin:
+        return Symbol("?")
     return size.xreplace({u: Symbol(f"{_axis_of(unifier, u)}({unifier.origin[u][1]})") for u in unifier.unknowns(size)})
 
 
@@ -175,15 +178,16 @@ def _declaration(unifier: Unifier, name: str) -> Declaration | None:
 def _trace(unifier: Unifier, name: str, axis: Axis, equation: Equation) -> tuple[int, str]:
     """How long the chain of reasons is for a name's size, and its end in words."""
     shape = unifier.shape(name)
-    sizes = _shape(unifier, shape)
+    axis = axis if shape.is_matrix else "rows"
+    size = getattr(shape, axis)
+    told = f"{name} has {_size(unifier, size)} {axis}" if shape.is_matrix else f"{name} is {_size(unifier, size)}"
     declared = _declaration(unifier, name)
     if declared is not None:
-        return 0, f"{name} is {sizes} (from {_declared(unifier, declared)})"
-    size = getattr(unifier.shapes[name], axis)
-    chain = list(_chain(unifier, size))
+        return 0, f"{told} (from {_declared(unifier, declared)})"
+    chain = list(_chain(unifier, getattr(unifier.shapes[name], axis)))
     if not chain:
-        return 0, f"{name} is {sizes} (nothing says more)"
-    return len(chain), f"{name} is {sizes} ({_root(unifier, name, chain[-1], getattr(shape, axis), equation)})"
+        return 0, f"nothing says how many {axis} {name} has"
+    return len(chain), f"{told} ({_root(unifier, name, chain[-1], size, equation)})"
 
 
 def _chain(unifier: Unifier, size: Any) -> Iterator[Claim]:

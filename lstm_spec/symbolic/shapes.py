@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from sympy import Dummy, Integer
@@ -85,6 +86,7 @@ class Shapes(Mapping[str, Shape]):
         return shape_text(self[name].size, self.cell.letters)
 
 
+@lru_cache(maxsize=256)
 def infer(cell: Cell) -> Shapes:
     """The shape of every name in a cell.
 
@@ -258,7 +260,10 @@ class Unifier:
 
     def require(self, claim: Claim) -> bool:
         """Make two sizes one: bind an unknown, wait, or fail. True when it bound something."""
-        difference = self.now(claim.one) - self.now(claim.other)
+        one, other = self.now(claim.one), self.now(claim.other)
+        if one == other:
+            return False
+        difference = one - other
         unknowns = self.unknowns(difference)
         for unknown in reversed(unknowns):
             solution = unknown - difference / difference.coeff(unknown)

@@ -57,7 +57,7 @@ def forbid_empty(cell: Cell) -> None:
 
 def forbid_odd_names(cell: Cell) -> None:
     """A name is an ASCII identifier, with a prime perhaps, and neither a function nor a keyword."""
-    from lstm_spec.symbolic.cell import KEYWORDS
+    from lstm_spec.symbolic.cell import KEYWORDS, Declaration
 
     named: list[tuple[Declaration | Equation, tuple[str, ...]]] = [(d, (d.name, *d.order)) for d in cell.declarations]
     named += [(e, (*e.targets, *e.reads)) for e in cell.equations]
@@ -66,7 +66,8 @@ def forbid_odd_names(cell: Cell) -> None:
             if name in FUNCTIONS or name in KEYWORDS:
                 kind = "a function" if name in FUNCTIONS else "a keyword"
                 _fail(cell, "reserved", f"{name} is {kind}: nothing can be named so", where, "choose another name")
-            if not IDENTIFIER.fullmatch(name.removesuffix("'")):
+            is_letter = isinstance(where, Declaration) and name in where.order
+            if not IDENTIFIER.fullmatch(name if is_letter else name.removesuffix("'")):
                 _fail(cell, "name", f"{safe(name)} is no name", where, "a name is ASCII letters, digits and _")
 
 
@@ -221,8 +222,9 @@ def forbid_bad_calls(cell: Cell) -> None:
                 known = ", ".join(FUNCTIONS)
                 _fail(cell, "function", f"{safe(node.function)} is no known function", equation, f"these are: {known}")
             numbers = node.operands[function.tensors :]
-            if len(numbers) != function.numbers or not all(isinstance(n, Number) for n in numbers):
-                hint = f"it is {function.meaning}"
+            whole = len(node.operands) == function.tensors + function.numbers
+            if not whole or not all(isinstance(n, Number) for n in numbers):
+                hint = f"{node.function}: {function.meaning}"
                 _fail(cell, "arguments", f"{node} has not the arguments of {node.function}", equation, hint)
 
 
@@ -271,9 +273,9 @@ LAWS = (
     forbid_empty,
     forbid_odd_names,
     forbid_odd_sizes,
+    forbid_loose_primes,
     forbid_twice,
     forbid_letter_clash,
-    forbid_loose_primes,
     forbid_lone_numbers,
     forbid_bad_calls,
     require_updates,

@@ -1,0 +1,447 @@
+"""The ONNX reader: constants, recurrent operators, graphs within graphs; models that lie are refused."""
+
+import random
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as stn
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from lstm_spec.checkpoints import read_tensors
+from lstm_spec.checkpoints.initializers import ELEMENTS
+from lstm_spec.errors import FileError
+from lstm_spec.layers.tensors import Operator
+
+W, R = np.arange(24, dtype="f4").reshape(1, 8, 3), np.arange(16, dtype="f4").reshape(1, 8, 2)
+X = helper.make_tensor_value_info("x", 1, [None, None, 3])
+
+
+def constants(**arrays):
+    return [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+
+
+def graph(*nodes, initializers=(), inputs=(), name="g"):
+    return helper.make_graph(nodes, name, inputs, [], initializers)
+
+
+def model(*nodes, initializers=(), inputs=(X,), **more):
+    return helper.make_model(graph(*nodes, initializers=initializers, inputs=inputs), **more).SerializeToString()
+
+
+def lstm(*inputs, kind="LSTM", **attributes):
+    return helper.make_node(kind, inputs or ["x", "W", "R"], ["y"], **attributes)
+
+
+def branching(inner, name="If_0"):
+    return helper.make_node("If", ["x"], [f"{name}_out"], name, then_branch=inner, else_branch=graph(name="empty"))
+
+
+@pytest.fixture
+def read(write):
+    return lambda data: read_tensors(write("m.onnx", data))
+
+
+@pytest.fixture
+def code(write, refusal):
+    return lambda data: refusal(write("m.onnx", data)).code
+
+
+def test_dtln_has_two_lstm_nodes(models):
+    tensors = read_tensors(models / "DTLN_model_1.onnx")
+    assert (tensors.format, tensors.findings, len(tensors)) == ("onnx", (), 24)
+    assert tensors.operators == tuple(
+        Operator(
+            "LSTM",
+            name,
+            {role: f"{name}_{role}" for role in "WRB"},
+            {"activations": ["Sigmoid", "Tanh", "Tanh"], "direction": "forward", "hidden_size": 128},
+            ("initial_h", "initial_c"),
+        )
+        for name in ("lstm_4", "lstm_5")
+    )
+    assert [tensors[f"lstm_4_{role}"].shape for role in "WRB"] == [(1, 512, 257), (1, 512, 128), (1, 1024)]
+
+
+def test_silero_has_lstm_nodes_within_if_and_weights_made_at_run_time(models):
+    tensors = read_tensors(models / "silero_vad_16k_op15.onnx")
+    assert [(op.where, dict(op.tensors), op.attributes) for op in tensors.operators] == [
+        ("/model/decoder/If_1.then_branch/model/decoder/rnn/LSTM", {}, {"hidden_size": 128}),
+        ("/model/decoder/If_1.else_branch/model/decoder/rnn_1/LSTM", {}, {"hidden_size": 128}),
+    ]
+    assert {op.absent for op in tensors.operators} == {("W", "R", "B", "initial_h", "initial_c")}
+    assert tensors["model.decoder.rnn.weight_ih"].shape == (512, 128)
+
+
+def test_cntk_has_a_reverse_and_a_forward_node(models):
+    tensors = read_tensors(models / "ort_CNTK_LSTM_tanh_bidirectional.onnx")
+    assert [op.attributes["direction"] for op in tensors.operators] == ["reverse", "forward"]
+    assert tensors.operators[0].tensors == {
+        "W": "Parameter5",
+        "R": "Parameter6",
+        "B": "Parameter4",
+        "initial_h": "Block1237_Output_0_initial_h",
+        "initial_c": "Block1237_Output_1_initial_c",
+    }
+
+
+@pytest.mark.parametrize("name", ["DTLN_model_1.onnx", "ort_CNTK_LSTM_tanh_bidirectional.onnx"])
+def test_values_equal_those_of_onnx(models, name):
+    tensors = read_tensors(models / name)
+    theirs = onnx.load(models / name).graph.initializer
+    assert list(tensors) == [proto.name for proto in theirs]
+    for proto in theirs:
+        values, array = tensors[proto.name].load(), numpy_helper.to_array(proto)
+        assert (values.dtype, tensors[proto.name].dtype) == (array.dtype, array.dtype.name)
+        assert values.flags.writeable
+        np.testing.assert_array_equal(values, array)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.sampled_from([(number, element) for number, element in ELEMENTS.items() if element.name != "string"]),
+    stn.arrays("u1", stn.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4), elements=st.integers(0, 1)),
+    st.booleans(),
+)
+def test_every_type_is_read_as_onnx_writes_it(write, numbered, ones, raw):
+    number, element = numbered
+    array = ones.astype(helper.tensor_dtype_to_np_dtype(number))
+    if raw or element.name.startswith("float6"):
+        proto = numpy_helper.from_array(array, "w")
+    else:
+        proto = helper.make_tensor("w", number, array.shape, array.flatten().tolist())
+    tensor = read_tensors(write("m.onnx", model(initializers=[proto])))["w"]
+    assert (tensor.shape, tensor.dtype) == (array.shape, array.dtype.name)
+    assert (tensor.load is not None) == element.loadable
+    if tensor.load:
+        assert tensor.load().tobytes() == array.tobytes()
+
+
+def test_text_has_a_shape_and_no_values(read):
+    tensor = read(model(initializers=[helper.make_tensor("s", TensorProto.STRING, [2], [b"a", b"\xff"])]))["s"]
+    assert (tensor.shape, tensor.dtype, tensor.load) == ((2,), "string", None)
+
+
+def test_roles_by_place_and_attributes_as_python_values(read):
+    arrays = constants(W=W, R=R, P=np.zeros((1, 6), "f4"))
+    node = lstm(
+        *["x", "W", "R", "", "lengths", "", "c0", "P"],
+        activation_alpha=[0.5, 0.25],
+        activations=["Sigmoid", "Tanh", "Tanh"],
+        clip=3.0,
+        direction="reverse",
+        hidden_size=2,
+    )
+    inputs = [X, *(helper.make_tensor_value_info(name, 1, None) for name in ("lengths", "c0"))]
+    (found,) = read(model(node, initializers=arrays, inputs=inputs)).operators
+    assert found == Operator(
+        "LSTM",
+        "LSTM:y",
+        {"W": "W", "R": "R", "P": "P"},
+        {
+            "activation_alpha": [0.5, 0.25],
+            "activations": ["Sigmoid", "Tanh", "Tanh"],
+            "clip": 3.0,
+            "direction": "reverse",
+            "hidden_size": 2,
+        },
+        ("sequence_lens", "initial_c"),
+    )
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("domain", ["", "ai.onnx"])
+def test_each_kind_in_each_spelling_of_the_domain(read, kind, domain):
+    node = lstm(kind=kind, hidden_size=-4)
+    node.domain = domain
+    (found,) = read(model(node, initializers=constants(W=W, R=R))).operators
+    assert (found.kind, found.attributes) == (kind, {"hidden_size": -4})
+
+
+def test_constant_nodes_and_identities_count_as_initializers(read):
+    make = helper.make_node
+    nodes = [
+        make("Identity", ["W1"], ["W2"]),  # before what it reads: not sorted, and still followed once
+        make("Constant", [], ["W1"], value=numpy_helper.from_array(W)),
+        make("Constant", [], ["f"], value_float=0.5),
+        make("Constant", [], ["fs"], value_floats=[0.5, 0.25]),
+        make("Constant", [], ["i"], value_int=3),
+        make("Constant", [], ["is"], value_ints=[1, 2, 3]),
+        make("Constant", [], ["s"], value_string="a"),
+        make("Constant", [], ["ss"], value_strings=["a", "b"]),
+        make("Identity", ["R0"], ["R1"]),
+        make("Identity", ["R1"], ["R2"]),
+        lstm("x", "W2", "R2"),
+    ]
+    tensors = read(model(*nodes, initializers=constants(R0=R)))
+    assert {name: (t.shape, t.dtype) for name, t in tensors.items()} == {
+        "R0": ((1, 8, 2), "float32"),
+        "W1": ((1, 8, 3), "float32"),
+        "f": ((), "float32"),
+        "fs": ((2,), "float32"),
+        "i": ((), "int64"),
+        "is": ((3,), "int64"),
+        "s": ((), "string"),
+        "ss": ((2,), "string"),
+    }
+    assert tensors.operators[0].tensors == {"W": "W1", "R": "R0"}
+    assert [tensors[name].load().tolist() for name in ("f", "fs", "i", "is")] == [0.5, [0.5, 0.25], 3, [1, 2, 3]]
+    np.testing.assert_array_equal(tensors["W1"].load(), W)
+
+
+def test_sparse_constants_have_a_shape_and_no_values(read):
+    values, places = numpy_helper.from_array(np.ones(2, "f4"), "W"), numpy_helper.from_array(np.arange(2), "at")
+    sparse = helper.make_sparse_tensor(values, places, [1, 8, 3])
+    inner = graph(helper.make_node("Constant", [], ["v"], sparse_value=sparse))
+    message = helper.make_model(graph(branching(inner), inputs=[X]))
+    message.graph.sparse_initializer.append(sparse)
+    tensors = read(message.SerializeToString())
+    assert [(t.shape, t.dtype, t.load) for t in tensors.values()] == [((1, 8, 3), "float32", None)] * 2
+
+
+def test_a_graph_within_a_node_sees_the_names_outside_and_may_hide_them(read):
+    inner = graph(lstm(), initializers=constants(W=W * 2), name="inner")
+    body = graph(branching(inner, "/deep/If"), lstm(), inputs=[helper.make_tensor_value_info("R", 1, None)])
+    nodes = [branching(graph(lstm(), name="then")), helper.make_node("Loop", ["", ""], ["z"], "loop", body=body)]
+    tensors = read(model(*nodes, initializers=constants(W=W, R=R)))
+    assert [(op.where, dict(op.tensors), op.absent) for op in tensors.operators] == [
+        ("If_0.then_branch/LSTM:y", {"W": "W", "R": "R"}, ()),
+        ("loop.body/LSTM:y", {"W": "W"}, ("R",)),
+        ("loop.body/deep/If.then_branch/LSTM:y", {"W": "loop.body/deep/If.then_branch/W"}, ("R",)),
+    ]
+    np.testing.assert_array_equal(tensors["loop.body/deep/If.then_branch/W"].load(), W * 2)
+
+
+def test_names_that_would_collide_are_told_apart(read):
+    nodes = [lstm(), lstm(), *(branching(graph(initializers=constants(W=W))) for _ in range(2))]
+    nodes[1].output[0] = "y2"
+    nodes[0].name = nodes[1].name = "lstm"
+    nodes[3].output[0] = "other"
+    first = {"If_0.then_branch/W": W, "W": W, "R": R}
+    tensors = read(model(*nodes, initializers=[numpy_helper.from_array(a, n) for n, a in first.items()]))
+    assert [op.where for op in tensors.operators] == ["lstm", "lstm#2"]
+    assert list(tensors) == ["If_0.then_branch/W", "W", "R", "If_0.then_branch/W#2", "If_0.then_branch/W#3"]
+
+
+def test_an_initializer_may_be_an_inputs_default(read):
+    inputs = [X, *(helper.make_tensor_value_info(name, 1, None) for name in "WR")]
+    (found,) = read(model(lstm(), initializers=constants(W=W, R=R), inputs=inputs)).operators
+    assert found.tensors == {"W": "W", "R": "R"}
+
+
+@pytest.mark.parametrize(
+    "location", ["/etc/passwd", "../../x", "a/../../x", "~/x", "file:///x", "", "x\0y", "\\\\host\\x"]
+)
+def test_external_data_has_a_shape_and_is_not_opened(read, location):
+    outside = TensorProto(name="W", data_type=1, dims=[1, 8, 3], data_location=TensorProto.EXTERNAL)
+    for key, value in (("location", location), ("offset", "-1"), ("length", "1e99"), ("__class__", "x")):
+        outside.external_data.add(key=key, value=value)
+    tensors = read(model(lstm(), initializers=[outside, *constants(R=R)]))
+    assert (tensors["W"].shape, tensors["W"].dtype, tensors["W"].load) == ((1, 8, 3), "float32", None)
+    assert tensors.operators[0].tensors == {"W": "W", "R": "R"}
+
+
+def test_what_is_not_read_is_a_finding(write):
+    foreign = lstm(name="lstm\x1b[31m")
+    foreign.domain = "com.acme"
+    attention = helper.make_node("AttnLSTM", ["x"], ["z"], "attention")
+    opsets = [helper.make_opsetid("", 15), helper.make_opsetid("local", 1)]
+    function = helper.make_function("local", "Block", ["x"], ["y"], [branching(graph(lstm()))], opsets)
+    message = helper.make_model(graph(foreign, attention, inputs=[X]), functions=[function], opset_imports=opsets)
+    message.training_info.add().algorithm.node.append(lstm(kind="GRU"))
+    path = write("m.onnx", message.SerializeToString())
+    tensors = read_tensors(path)
+    assert tensors.operators == ()
+    assert [str(finding) for finding in tensors.findings] == [
+        "error[unread]: LSTM of the domain 'com.acme' is not read\n"
+        f"  at       {path} : lstm\\x1b[31m\n"
+        "  because  only LSTM, GRU, RNN of the domain ai.onnx are read",
+        "error[unread]: AttnLSTM of the domain '' is not read\n"
+        f"  at       {path} : attention\n"
+        "  because  only LSTM, GRU, RNN of the domain ai.onnx are read",
+        f"error[unread]: LSTM in the model-local function Block is not read\n  at       {path} : LSTM:y",
+        f"error[unread]: GRU in the training graphs is not read\n  at       {path} : GRU:y",
+    ]
+
+
+def test_hostile_names_are_names(read):
+    name = "\x1b]52;c;AAAA\x07\u202e"
+    tensors = read(model(lstm("x", name, name, name=name), initializers=constants(**{name: W})))
+    assert list(tensors) == [name]
+    assert tensors.operators[0].where == "\\x1b]52;c;AAAA\\x07\\u202e"
+
+
+def field(number, payload):
+    """A length-delimited protobuf field."""
+    size, length = len(payload), b""
+    while size > 127:
+        length, size = length + bytes([size & 127 | 128]), size >> 7
+    key = bytes([number << 3 | 2]) if number < 16 else bytes([number << 3 & 127 | 130, number >> 4])
+    return key + length + bytes([size]) + payload
+
+
+def nested(depth):
+    inner = b""
+    for _ in range(depth):
+        inner = field(1, field(4, b"If") + field(5, field(1, b"g") + field(6, inner) + b"\xa0\x01\x05"))
+    return b"\x08\x08" + field(7, inner) + field(8, b"\x10\x0f")
+
+
+def test_nested_graphs(read, code):
+    assert read(nested(30)).operators == ()
+    assert code(nested(40)) == "protobuf"
+    assert code(nested(5000)) == "protobuf"
+
+
+def weight(dims, kind=1, **data):
+    return model(initializers=[TensorProto(name="w", dims=dims, data_type=kind, **data)])
+
+
+def twisted(**attribute):
+    node = lstm()
+    node.attribute.append(onnx.AttributeProto(**attribute))
+    return model(node, initializers=constants(W=W, R=R))
+
+
+def without(part):
+    message = ModelProto.FromString(model(lstm(), initializers=constants(W=W, R=R)))
+    message.ClearField(part)
+    return message.SerializeToString()
+
+
+GOOD = model(lstm(), initializers=constants(W=W, R=R))
+HOSTILE = {
+    "empty message": (b"\x08", "protobuf"),
+    "garbage": (b"\xff" * 100, "protobuf"),
+    "zeros": (bytes(100), "protobuf"),
+    "length of 2 GiB": (b"\x08\x08\x3a\xff\xff\xff\xff\x07", "protobuf"),
+    "no graph": (without("graph"), "protobuf"),
+    "no opset": (without("opset_import"), "protobuf"),
+    "no IR version": (without("ir_version"), "protobuf"),
+    "name not UTF-8": (GOOD.replace(b"LSTM", b"LST\xff"), "protobuf"),
+    "name not UTF-8 inside": (model(branching(graph(lstm()))).replace(b"LSTM", b"LST\xff"), "protobuf"),
+    "initializer not UTF-8": (GOOD.replace(b"\x01WJ", b"\x01\xffJ"), "protobuf"),
+    "negative size": (weight([-1, 2], raw_data=b""), "shape"),
+    "two negative sizes": (weight([-1, -2], raw_data=bytes(8)), "shape"),
+    "2**80 values": (weight([2**40, 2**40], raw_data=b""), "shape"),
+    "nothing of 2**62": (weight([0, 2**62], raw_data=b""), "shape"),
+    "rank 33": (weight([1] * 33, raw_data=bytes(4)), "shape"),
+    "short raw data": (weight([2, 2], raw_data=bytes(15)), "shape"),
+    "long raw data": (weight([2, 2], raw_data=bytes(17)), "shape"),
+    "no data": (weight([2, 2]), "shape"),
+    "few entries": (weight([2], float_data=[1.0]), "shape"),
+    "many entries": (weight([], float_data=[1.0, 2.0]), "shape"),
+    "entries of another type": (weight([1], int32_data=[1]), "shape"),
+    "text as raw data": (weight([1], 8, raw_data=b"abc"), "shape"),
+    "4-bit raw data": (weight([3], 22, raw_data=bytes(3)), "shape"),
+    "a segment": (weight([1], raw_data=bytes(4), segment=TensorProto.Segment(begin=0, end=1)), "shape"),
+    "no type": (weight([1], 0, raw_data=bytes(4)), "dtype"),
+    "unknown type": (weight([1], 99, raw_data=bytes(4)), "dtype"),
+    "no name": (model(initializers=[numpy_helper.from_array(W)]), "protobuf"),
+    "duplicate initializers": (model(initializers=[*constants(W=W), *constants(W=W)]), "duplicate"),
+    "defined by a node too": (
+        model(helper.make_node("Add", ["x", "x"], ["W"]), initializers=constants(W=W)),
+        "duplicate",
+    ),
+    "duplicate outputs": (model(lstm(), lstm(), initializers=constants(W=W, R=R)), "duplicate"),
+    "undefined input": (model(lstm(), initializers=constants(W=W)), "undefined"),
+    "nine inputs": (model(lstm("x", "x", "x", *["x"] * 6)), "operator"),
+    "seven inputs to a GRU": (model(lstm(*["x"] * 7, kind="GRU")), "operator"),
+    "attribute without type": (twisted(name="hidden_size", i=2), "operator"),
+    "attribute a tensor": (twisted(name="hidden_size", type=4), "operator"),
+    "attribute a reference": (twisted(name="hidden_size", type=2, i=2, ref_attr_name="k"), "operator"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_what_lies_is_refused(code, case):
+    data, expected = HOSTILE[case]
+    assert code(data) == expected
+
+
+def test_an_attribute_twice(code):
+    node = lstm(hidden_size=2)
+    node.attribute.append(node.attribute[0])
+    assert code(model(node, initializers=constants(W=W, R=R))) == "operator"
+
+
+@pytest.mark.parametrize("size", [0, -4, 2**62])
+def test_a_bogus_size_is_handed_on_as_it_is(read, size):
+    (found,) = read(model(lstm(hidden_size=size, direction="sideways"), initializers=constants(W=W, R=R))).operators
+    assert found.attributes == {"hidden_size": size, "direction": "sideways"}
+
+
+def test_limits(code):
+    many = graph(initializers=[TensorProto(name=str(i), dims=[0], data_type=1) for i in range(100_001)])
+    assert code(helper.make_model(many).SerializeToString()) == "too-large"
+    node = field(1, helper.make_node("LSTM", [], []).SerializeToString())
+    assert code(b"\x08\x08" + field(7, node * 10_001) + field(8, b"\x10\x0f")) == "too-large"
+
+
+def test_whole_messages(write):
+    def message(data):
+        with pytest.raises(FileError) as caught:
+            read_tensors(write("m.onnx", data))
+        return str(caught.value).replace(caught.value.finding.at.split(" : ")[0], "PATH")
+
+    assert message(HOSTILE["short raw data"][0]) == (
+        "error[shape]: w does not have the data of its shape\n"
+        "  at       PATH\n"
+        "  expected 16 bytes for float32 [2, 2]\n"
+        "  found    15 bytes"
+    )
+    assert message(HOSTILE["no opset"][0]) == (
+        "error[protobuf]: the file is not an ONNX model\n  at       PATH\n  because  it has no opset_import"
+    )
+    inner = graph(lstm(*["x"] * 9), name="inner")
+    assert message(model(branching(inner))) == (
+        "error[operator]: the LSTM has too many inputs\n"
+        "  at       PATH : If_0.then_branch/LSTM:y\n"
+        "  expected at most 8: X, W, R, B, sequence_lens, initial_h, initial_c, P\n"
+        "  found    9"
+    )
+
+
+def test_more_memory_than_there_is(write, monkeypatch):
+    path = write("m.onnx", GOOD)
+    tensors = read_tensors(path)
+
+    def exhausted(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(numpy_helper, "to_array", exhausted)
+    with pytest.raises(FileError, match="the file needs more memory than there is"):
+        tensors["W"].load()
+
+
+def test_every_prefix_is_refused_or_read(tmp_path, survives):
+    assert survives(tmp_path / "m.onnx", GOOD) is not None
+    whole = [size for size in range(len(GOOD)) if survives(tmp_path / "m.onnx", GOOD[:size])]
+    assert whole == []
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_flipped_byte_is_refused_or_read(tmp_path, survives, seed):
+    rng = random.Random(seed)
+    inner = graph(lstm(hidden_size=2, activations=["Tanh"]), helper.make_node("Constant", [], ["k"], value_ints=[1, 2]))
+    original = [GOOD, model(branching(inner), initializers=constants(W=W[:, :, :1], R=R[:, :, :1]))][seed]
+    for _ in range(2000):
+        data = bytearray(original)
+        data[rng.randrange(len(data))] ^= rng.randrange(1, 256)
+        if (read := survives(tmp_path / "m.onnx", bytes(data))) is not None:
+            theirs = {proto.name: proto for proto in ModelProto.FromString(bytes(data)).graph.initializer}
+            for name in theirs.keys() & read[1].keys():
+                np.testing.assert_array_equal(read[1][name], numpy_helper.to_array(theirs[name]))
+
+
+def test_the_real_model_with_flipped_bytes(tmp_path, models, survives):
+    original = (models / "ort_CNTK_LSTM_tanh_bidirectional.onnx").read_bytes()
+    rng = random.Random(0)
+    for _ in range(1000):
+        data = bytearray(original)
+        data[rng.randrange(len(data))] ^= rng.randrange(1, 256)
+        survives(tmp_path / "m.onnx", bytes(data))
+    for size in range(0, len(original), 3):
+        survives(tmp_path / "m.onnx", original[:size])
