@@ -14,14 +14,16 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from sympy import Integer
 
 from lstm_spec.compiler.lowering import lower
 from lstm_spec.compiler.passes import optimize
-from lstm_spec.compiler.program import Program
+from lstm_spec.compiler.program import Program, input_shape
 from lstm_spec.compiler.targets.numpy import emit_numpy
-from lstm_spec.errors import Finding, OptionError, TensorError, safe
+from lstm_spec.errors import Finding, OptionError, SizeError, TensorError, safe
 from lstm_spec.layers.layer import Layer
-from lstm_spec.layers.weights import FLOATS, State, hold_weights
+from lstm_spec.layers.weights import FLOATS, PLAIN, State, hold_weights, solve_sizes
+from lstm_spec.symbolic.printing import size_text
 
 Array = np.ndarray[Any, Any]
 TARGETS: dict[str, Callable[[Program, str], str]] = {"numpy": emit_numpy}
@@ -29,11 +31,14 @@ TARGETS: dict[str, Callable[[Program, str], str]] = {"numpy": emit_numpy}
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """Weights gathered as the code reads them, for one compiled layer; made by `Compiled.pack`."""
+    """Weights gathered as the code reads them, for one compiled layer; made by `Compiled.pack`.
+
+    `layer` has the sizes that the weights show; `dtype` is None where the layer has no weights.
+    """
 
     layer: Layer
-    dtype: np.dtype[Any]
-    arrays: tuple[Array, ...] = field(repr=False)
+    dtype: np.dtype[Any] | None
+    arrays: tuple[Any, ...] = field(repr=False)
     source: str = field(repr=False)
 
 
@@ -61,10 +66,9 @@ class Compiled:
         self, x: Array, weights: Mapping[str, Array] | Packed, state: Mapping[str, Array] | None = None
     ) -> tuple[Array, State]:
         """The output and the states after the last step; no state means zeros."""
-        packed = weights if isinstance(weights, Packed) else self.pack(weights)
-        self._check_packed(packed)
-        sequence = self._sequence(x, packed)
-        states = self._states(state, packed, sequence.shape[1])
+        packed = self._packed(weights)
+        layer, sequence = self._sequence(x, packed)
+        states = self._states(state, layer, x.dtype, sequence.shape[1])
         self._check_last(sequence)
         with np.errstate(under="ignore"):  # exp(-|z|) may be too small for its dtype: 0 is right
             y, *finals = self._functions["run"](packed.arrays, sequence, *states)
@@ -88,61 +92,87 @@ class Compiled:
                     help="run the whole sequence",
                 )
             )
-        if not isinstance(x_t, np.ndarray) or x_t.ndim != 2:
-            found = str(x_t.shape) if isinstance(x_t, np.ndarray) else type(x_t).__name__
-            raise TensorError(Finding("shape", "x_t is one step", expected="(B, n)", found=found))
+        packed = self._packed(weights)
+        (width,) = input_shape(packed.layer)
+        expected = f"(B, {self._rows(packed.layer)})"
+        _check_array("x_t", x_t, packed.dtype, expected)
+        if x_t.ndim != 2 or (width.is_Integer and x_t.shape[1] != width):
+            raise TensorError(Finding("shape", "x_t is not one step of the input", "", expected, str(x_t.shape)))
         time = 0 if self.layer.layout == "time" else 1
-        y, after = self(np.expand_dims(x_t, time), weights, state)
+        y, after = self(np.expand_dims(x_t, time), packed, state)
         return (y if self.layer.output == "last" else np.squeeze(y, time)), after
 
     def pack(self, weights: Mapping[str, Array]) -> Packed:
         """The weights, checked and gathered once; goes wherever weights go."""
         layer, held = hold_weights(self.layer, weights)
-        dtype = next(iter(held.values())).dtype if held else np.dtype(np.float64)
+        dtype = next(iter(held.values())).dtype if held else None
         return Packed(layer, dtype, self._functions["pack"](held), self.source)
 
     # ---- what comes in ----
 
-    def _check_packed(self, packed: Packed) -> None:
-        if packed.source != self.source:
-            raise TensorError(
-                Finding("packed", "these weights were packed for another layer", help="pack them with this one: run.pack(weights)")
-            )
+    def _packed(self, weights: Mapping[str, Array] | Packed) -> Packed:
+        if not isinstance(weights, Packed):
+            return self.pack(weights)
+        if weights.source != self.source:
+            message = "these weights were packed for another layer"
+            raise TensorError(Finding("packed", message, help="pack them with this one: run.pack(weights)"))
+        return weights
 
-    def _sequence(self, x: Array, packed: Packed) -> Array:
-        """x, time first."""
-        layer = packed.layer
-        width = layer.sizes[str(layer.cell.inputs[0].size[0])] if layer.cell.inputs[0].size[0].is_Symbol else None
-        axes = "(T, B, {})" if layer.layout == "time" else "(B, T, {})"
-        expected = axes.format(f"{layer.cell.inputs[0].size[0]} = {width}")
+    def _rows(self, layer: Layer) -> str:
+        """`n = 5`, the input's rows in the cell's letters and as a number."""
+        (own,), (width,) = layer.cell.inputs[0].size, input_shape(layer)
+        letters = size_text(own, layer.cell.letters)
+        return letters if own == width else f"{letters} = {size_text(width)}"
+
+    def _sequence(self, x: Array, packed: Packed) -> tuple[Layer, Array]:
+        """x, time first; and the layer with the sizes that only x shows."""
+        axes = "(T, B, {})" if self.layer.layout == "time" else "(B, T, {})"
+        expected = axes.format(self._rows(packed.layer))
         _check_array("x", x, packed.dtype, expected)
+        shape = (*map(Integer, x.shape[:-1]), *input_shape(packed.layer))
+        layer = solve_sizes(packed.layer, {"x": shape}, {"x": x})
+        (width,) = input_shape(layer)
         if x.ndim != 3 or x.shape[2] != width:
-            swapped = x.ndim == 2 and x.shape[1] == width
-            hint = "one sample has a batch of 1: x[:, None, :]" if swapped else ""
-            raise TensorError(Finding("shape", "x does not have the derived shape", "", expected, str(x.shape), help=hint))
-        return x if layer.layout == "time" else x.swapaxes(0, 1)
+            sample = x.ndim == 2 and x.shape[1] == width
+            alone = "x[:, None, :]" if self.layer.layout == "time" else "x[None]"
+            hint = f"one sample has a batch of 1: {alone}" if sample else ""
+            raise TensorError(
+                Finding("shape", "x does not have the derived shape", "", expected, str(x.shape), help=hint)
+            )
+        return layer, x if self.layer.layout == "time" else x.swapaxes(0, 1)
 
-    def _states(self, state: Mapping[str, Array] | None, packed: Packed, batch: int) -> list[Array]:
+    def _states(self, state: Mapping[str, Array] | None, layer: Layer, dtype: np.dtype[Any], batch: int) -> list[Array]:
         """The initial states in the program's order; zeros where none are given."""
-        shapes = packed.layer.state_shapes()
-        if state is None:
-            return [np.zeros((batch, int(shapes[s.before][0])), packed.dtype) for s in self.program.states]
-        given = self._named(state, list(shapes))
-        for name, shape in shapes.items():
-            expected = f"(B, {shape[0]}) = ({batch}, {shape[0]})"
-            _check_array(name, given[name], packed.dtype, expected)
-            if given[name].shape != (batch, int(shape[0])):
+        given = {} if state is None else self._named(state)
+        shapes = {name: (Integer(batch), *shape) for name, shape in layer.state_shapes().items()}
+        for name, array in given.items():
+            _check_array(name, array, dtype, f"(B, {shapes[name][1]}) = ({batch}, {shapes[name][1]})")
+        layer = solve_sizes(layer, {name: shapes[name] for name in given}, given)
+        if layer.open_letters:
+            sizes = ", ".join(layer.open_letters)
+            raise SizeError(Finding("size", f"no array says what {sizes} is", help="give it to the layer: layer.at(…)"))
+        widths = {name: int(shape[0]) for name, shape in layer.state_shapes().items()}
+        for name, array in given.items():
+            if array.shape != (batch, widths[name]):
+                expected = f"(B, {widths[name]}) = ({batch}, {widths[name]})"
                 raise TensorError(
-                    Finding("shape", f"{name} does not have the derived shape", "", expected, str(given[name].shape))
+                    Finding("shape", f"{name} does not have the derived shape", "", expected, str(array.shape))
                 )
-        return [given[s.before] for s in self.program.states]
+        names = [s.before for s in self.program.states]
+        return [given[name] if state is not None else np.zeros((batch, widths[name]), dtype) for name in names]
 
-    def _named(self, state: Mapping[str, Array], names: list[str]) -> dict[str, Array]:
-        single = len(self.layer.members) == 1
-        full = {f"{names[0].rpartition('.')[0]}.{n}" if single and "." not in n else n: a for n, a in state.items()}
-        if set(full) != set(names):
+    def _named(self, state: Mapping[str, Array]) -> dict[str, Array]:
+        """The states under their full names; a layer of one cell may leave out the prefix."""
+        if not isinstance(state, Mapping):
+            kind = type(state).__name__
+            raise TensorError(Finding("type", "the state is no mapping", expected="names → arrays", found=kind))
+        names = list(self.layer.state_shapes())
+        prefix = f"{self.layer.members[0].prefix}." if len(self.layer.members) == 1 else ""
+        full = {prefix + str(n) if prefix + str(n) in names else n: array for n, array in state.items()}
+        if set(full) != set(names) or len(full) != len(state):
             found = ", ".join(safe(n, 40) for n in state) or "nothing"
-            raise TensorError(Finding("names", "the state does not have the layer's names", "", ", ".join(names), found))
+            wanted = ", ".join(names) or "none"
+            raise TensorError(Finding("names", "the state does not have the layer's names", "", wanted, found))
         return full
 
     def _check_last(self, sequence: Array) -> None:
@@ -158,18 +188,20 @@ class Compiled:
         return y if self.layer.layout == "time" else y.swapaxes(0, 1)
 
 
-def _check_array(name: str, array: Any, dtype: np.dtype[Any], expected: str) -> None:
+def _check_array(name: str, array: Any, dtype: np.dtype[Any] | None, expected: str) -> None:
+    """Hold an array to a dtype; to one of the two where none is given."""
     if type(array) is not np.ndarray:
         kind = type(array).__name__
-        hint = "np.asarray(…) makes a plain array" if hasattr(array, "__array__") or isinstance(array, list) else ""
-        raise TensorError(Finding("type", f"{name} is no plain NumPy array", "", expected, kind, help=hint))
-    if array.dtype not in FLOATS or array.dtype != dtype:
+        raise TensorError(Finding("type", f"{name} is no plain NumPy array", "", expected, kind, help=PLAIN))
+    if array.dtype not in FLOATS or array.dtype != (dtype or array.dtype):
+        others = f"; the weights are {dtype}" if dtype else ""
         raise TensorError(
             Finding(
                 "dtype",
-                f"{name} is {array.dtype}; the weights are {dtype}",
+                f"{name} is {array.dtype}{others}",
                 expected="one dtype, float32 or float64",
-                help=f"nothing is cast in silence: {name}.astype(np.{dtype}), or cast the weights",
+                help=f"nothing is cast in silence: {name}.astype(np.{dtype or 'float64'})"
+                + (", or cast the weights" if dtype else ""),
             )
         )
 
@@ -182,11 +214,12 @@ def compile_layer(layer: Layer, target: str = "numpy") -> Compiled:
     """
     if target not in TARGETS:
         raise OptionError(Finding("target", f"no target is called {safe(target, 40)}", expected=", ".join(TARGETS)))
-    return _compiled(layer, target)
+    return _compiled(layer, str(layer.cell), target)
 
 
 @lru_cache(maxsize=128)
-def _compiled(layer: Layer, target: str) -> Compiled:
+def _compiled(layer: Layer, text: str, target: str) -> Compiled:
+    """The text takes part because equal cells may be written differently, and their source shows it."""
     program = optimize(lower(layer))
     source = TARGETS[target](program, _title(layer))
     return Compiled(layer, program, source, _load(source))

@@ -11,6 +11,7 @@ from typing import Any
 
 from sympy import Integer
 
+from lstm_spec.compiler.numbers import number_of
 from lstm_spec.compiler.program import Carried, Loop, Op, Program, Size, Stage, op_shape
 from lstm_spec.errors import Finding, OptionError
 from lstm_spec.layers.layer import Layer, Member, symbols
@@ -23,10 +24,10 @@ from lstm_spec.symbolic.algebra import (
     Name,
     Negate,
     Node,
-    Number,
     Product,
     Subtract,
     Transpose,
+    names,
 )
 from lstm_spec.symbolic.cell import Equation
 
@@ -66,8 +67,13 @@ def _refuse_unsupported(layer: Layer) -> None:
     for equation in layer.cell.equations:
         if equation.total:
             raise OptionError(
-                Finding("total", f"{equation.left} is a total; a layer does not compute totals", layer.cell.at(equation))
+                Finding(
+                    "total", f"{equation.left} is a total; a layer does not compute totals", layer.cell.at(equation)
+                )
             )
+    for state in layer.cell.states:
+        if layer.shapes_of_cell[state.name].is_matrix:
+            raise OptionError(Finding("matrix", f"the state {state} is a matrix; a layer carries vectors"))
 
 
 @dataclass(slots=True)
@@ -83,7 +89,7 @@ def _lower_member(layer: Layer, member: Member, source: str, pack: list[Op]) -> 
     builder = _Builder(layer, member, pack)
     before: list[Op] = []
     if member.reverse:
-        reversed_ = f"{member.prefix}:x"
+        reversed_ = f"{member.prefix}::x"  # two colons: one marks a state after the last step
         before.append(Op(reversed_, "reverse_time", (source,), builder.size_of(layer.cell.inputs[0].name)))
         source = reversed_
     builder.names[layer.cell.inputs[0].name] = source
@@ -92,13 +98,16 @@ def _lower_member(layer: Layer, member: Member, source: str, pack: list[Op]) -> 
     states = tuple(
         Carried(
             builder.names[s.name],
-            builder.names[s.name + "'"],
+            builder.for_every_sample(builder.names[s.name + "'"]),
             f"{member.prefix}:{s.name}",
             builder.size_of(s.name),
         )
         for s in layer.cell.states
     )
-    outputs = {f"{member.prefix}:y.{name}": builder.names[layer.cell.value_of(name)] for name in layer.cell.outputs}
+    outputs = {
+        f"{member.prefix}:y.{name}": builder.for_every_sample(builder.names[layer.cell.value_of(name)])
+        for name in layer.cell.outputs
+    }
     return _Lowered(before, Loop(member.prefix, states, tuple(builder.body), outputs), member)
 
 
@@ -121,14 +130,17 @@ def _merge(layer: Layer, index: int, lowered: list[_Lowered], last: bool) -> tup
             parts.append((name, size))
     if len(parts) == 1:
         return ops, parts[0][0]
-    joined = f"l{index}:y"
+    joined = f"l{index}::y"
     names, sizes = tuple(name for name, _ in parts), [size for _, size in parts]
     return [*ops, Op(joined, "join", names, op_shape("join", sizes))], joined
 
 
 @dataclass(slots=True)
 class _Builder:
-    """The ops of one member's step. `names` maps a name of the cell to the program's."""
+    """The ops of one member's step. `names` maps a name of the cell to the program's.
+
+    `weights` are the parameters and what stands in `pack`; `early` is all that reads nothing else, wherever it stands.
+    """
 
     layer: Layer
     member: Member
@@ -137,12 +149,15 @@ class _Builder:
     names: dict[str, str] = field(default_factory=dict)
     shapes: dict[str, tuple[Size, ...]] = field(default_factory=dict)
     weights: set[str] = field(default_factory=set)
+    early: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         for name, role in self.layer.cell.roles.items():
             self.names[name] = f"{self.member.prefix}.{name}"
             if role == "parameter":
                 self.weights.add(self.names[name])
+                self.early.add(self.names[name])
+                self.shapes[self.names[name]] = self.size_of(name)
 
     def size_of(self, name: str) -> tuple[Size, ...]:
         """A cell name's shape in this member's sizes."""
@@ -161,6 +176,8 @@ class _Builder:
             size = self.size_of(target)
             stop = start + size[0]
             self.body.append(Op(self.names[target], "rows", (value,), size, (start, stop)))
+            self.shapes[self.names[target]] = size
+            self.early |= {self.names[target]} if value in self.early else set()
             start = stop
 
     def _name_result(self, equation: Equation, out: str) -> None:
@@ -182,19 +199,43 @@ class _Builder:
             name = self.names[node.name]
             self.shapes.setdefault(name, self.size_of(node.name))
             return name
-        kind = node.function if isinstance(node, Call) else KIND.get(type(node), "constant")
-        operands = node.tensors if isinstance(node, Call) else () if isinstance(node, Number) else node.operands
+        if not any(True for _ in names(node)):
+            return self._constant(node, equation, next(fresh))
+        kind = node.function if isinstance(node, Call) else KIND[type(node)]
+        operands = node.tensors if isinstance(node, Call) else node.operands
         args = tuple(self._visit(o, equation, fresh) for o in operands)
-        numbers = node.numbers if isinstance(node, Call) else (node.value,) if isinstance(node, Number) else ()
+        if kind == "join" and not self.early.issuperset(args):
+            args = tuple(map(self.for_every_sample, args))
+        numbers = node.numbers if isinstance(node, Call) else ()
         self._refuse_computed_matrix(kind, args, node, equation)
-        shape = op_shape(kind, [self.shapes[a] for a in args], numbers)
         name = out or next(fresh)
-        is_weight = all(a in self.weights for a in args)
-        self.shapes[name] = shape
-        if is_weight and out is None:
+        self.shapes[name] = op_shape(kind, [self.shapes[a] for a in args], numbers)
+        is_matrix = len(self.shapes[name]) == 2  # named or not, it stands left in products
+        is_weight = (out is None or is_matrix) and self.weights.issuperset(args)
+        if is_weight:
             self.weights.add(name)
-        (self.pack if is_weight and out is None else self.body).append(Op(name, kind, args, shape, numbers))
+        if self.early.issuperset(args):
+            self.early.add(name)
+        (self.pack if is_weight else self.body).append(Op(name, kind, args, self.shapes[name], numbers))
         return name
+
+    def _constant(self, node: Node, equation: Equation, name: str) -> str:
+        self.pack.append(Op(name, "constant", (), (), (number_of(node, self.layer.cell.at(equation, node.span)),)))
+        self.shapes[name] = ()
+        self.weights.add(name)
+        self.early.add(name)
+        return name
+
+    def for_every_sample(self, name: str) -> str:
+        """A value with a batch: one that reads the weights only, `c' = b`, is spread over the samples of the input."""
+        if name not in self.early or self.shapes[name] == ():
+            return name
+        spread = f"{name}:spread"
+        if spread not in self.shapes:
+            self.shapes[spread] = self.shapes[name]
+            source = self.names[self.layer.cell.inputs[0].name]
+            self.body.append(Op(spread, "spread", (name, source), self.shapes[name]))
+        return spread
 
     def _refuse_computed_matrix(self, kind: str, args: tuple[str, ...], node: Node, equation: Equation) -> None:
         wide = kind in ("product", "transpose") and args[0] not in self.weights

@@ -34,6 +34,7 @@ KINDS = {
     "stack",  # weights one under the other
     "columns",  # of a weight matrix, from, to
     "join",  # vectors one under the other
+    "spread",  # a vector of weights, one like it for every sample of the second
     "rows",  # of a vector, from, to
     "reverse_time",  # a sequence
     "last",  # the last step of a sequence
@@ -164,7 +165,7 @@ def levels(program: Program) -> dict[str, int]:
 def shapes(program: Program) -> dict[str, tuple[Size, ...]]:
     """The shape of every name of the program."""
     known = dict(program.parameters)
-    known[program.input] = _input_shape(program.layer)
+    known[program.input] = input_shape(program.layer)
     for op in program.pack:
         known[op.out] = op.shape
     for stage in program.stages:
@@ -177,7 +178,8 @@ def shapes(program: Program) -> dict[str, tuple[Size, ...]]:
     return known
 
 
-def _input_shape(layer: Layer) -> tuple[Size, ...]:
+def input_shape(layer: Layer) -> tuple[Size, ...]:
+    """The input's rows in the sizes given."""
     from lstm_spec.layers.layer import symbols
 
     return tuple(s.xreplace(symbols(layer.sizes)) for s in layer.cell.inputs[0].size)
@@ -211,7 +213,7 @@ class _Verifier:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.weights: dict[str, tuple[Size, ...]] = dict(program.parameters)
-        self.sequences: dict[str, tuple[Size, ...]] = {program.input: _input_shape(program.layer)}
+        self.sequences: dict[str, tuple[Size, ...]] = {program.input: input_shape(program.layer)}
         self.defined = {*self.weights, *self.sequences}
 
     def run(self) -> None:
@@ -278,6 +280,8 @@ def op_shape(kind: str, args: list[tuple[Size, ...]], numbers: tuple[Any, ...] =
         if columns != found:
             raise InternalError(f"a product of {columns} columns and {found} rows")
         return (rows,)
+    if kind == "spread":
+        return args[0]
     if kind == "transpose":
         return (args[0][1], args[0][0])
     if kind in ("join", "stack"):

@@ -16,7 +16,6 @@ from lstm_spec.conformance.recognizing import recognize
 from lstm_spec.conformance.report import Agreement, FoundLayer, Report, Row
 from lstm_spec.conformance.solving import solve
 from lstm_spec.conformance.sources import open_source
-from lstm_spec.conformance.unnamed import readings_by_shape
 from lstm_spec.dialects import get
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.layer import Layer
@@ -24,9 +23,7 @@ from lstm_spec.layers.tensors import Tensors
 from lstm_spec.symbolic.cell import Cell
 
 
-def check(
-    source: Any, *, dialect: str | None = None, cell: Cell | Layer | None = None, numbers: bool = True
-) -> Report:
+def check(source: Any, *, dialect: str | None = None, cell: Cell | Layer | None = None, numbers: bool = True) -> Report:
     """What a file, a dict of arrays or a live layer holds, held against the derivation; `ls.check`.
 
     `dialect` reads in that dialect only; `cell` is a cell of your own, whose tensors bear its names; `numbers` compares
@@ -37,29 +34,25 @@ def check(
     if cell is not None:
         return _check_custom(tensors, cell if isinstance(cell, Layer) else Layer(cell))
     recognized = recognize(tensors, get(dialect) if dialect else None)
-    readings, findings = list(recognized.readings), list(recognized.findings)
-    other = recognized.other
-    if not readings:
-        by_shape = readings_by_shape(tensors, get(dialect) if dialect else None)
-        readings, findings, other = [*by_shape.readings], [*findings, *by_shape.findings], by_shape.other
-    if not readings and not findings:
+    if not recognized.readings and not recognized.findings:
         raise no_layer(tensors)
     layers: list[FoundLayer] = []
-    for reading in readings:
+    findings = list(recognized.findings)
+    for reading in recognized.readings:
         layer, more = _check_reading(reading, tensors, numbers)
         layers.append(layer)
         findings += more
-    return Report(tensors.origin, tuple(layers), tuple(findings), other)
+    return Report(tensors.origin, tuple(layers), tuple(findings), recognized.other)
 
 
 def _check_reading(reading: Reading, tensors: Tensors, numbers: bool) -> tuple[FoundLayer, list[Finding]]:
     solution = solve(reading, tensors)
     findings = list(solution.findings)
     agreement = None
-    if numbers and reading.is_expressed and not findings and not solution.layer.open_letters:
+    if numbers and not reading.problems and not findings:
         agreement = compare_numbers(reading, solution.layer, tensors)
         findings += _differing(agreement, reading, tensors)
-    assumed = () if reading.operator else reading.dialect.assumed
+    assumed = () if reading.operator else reading.dialect.assumptions(solution.layer)
     found = FoundLayer(reading.where, solution.layer, reading.dialect.name, solution.rows, assumed, agreement)
     return found, findings
 

@@ -13,16 +13,17 @@ import numpy as np
 from lstm_spec.compiler.compiled import compile_layer
 from lstm_spec.conformance.readings import Reading
 from lstm_spec.conformance.report import Agreement
-from lstm_spec.errors import LstmSpecError
+from lstm_spec.errors import MissingPackageError, safe
 from lstm_spec.frameworks import Array, Refused, Request, forward, installed
 from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.tensors import Tensors
 from lstm_spec.layers.weights import FLOATS
 
-STEPS, BATCH, SEED = 8, 2, 0
-# |ours - theirs| / max(1, |theirs|). Real layers agree within 1e-5 in float32 over 8 steps, a wrong gate order
-# misses by 0.05 and more: the limit stands between.
-TOLERANCE = {np.dtype(np.float32): 1e-4, np.dtype(np.float64): 1e-9}
+STEPS, BATCH, SEED = 4, 2, 0
+# |ours - theirs| / max(1, |theirs|). Real layers agree within 1e-5 in float32, a wrong gate order misses by 0.05 and
+# more: the limit stands between. Few steps, for large weights are chaotic: uniform in ±3 with k = 512, two right
+# float32 layers differ by 4e-4 after 4 steps and by 1e-2 after 8.
+TOLERANCE = {np.dtype(np.float32): 1e-3, np.dtype(np.float64): 1e-9}
 
 
 def load_tensors(reading: Reading, tensors: Tensors) -> dict[str, Array] | str:
@@ -31,7 +32,7 @@ def load_tensors(reading: Reading, tensors: Tensors) -> dict[str, Array] | str:
     for own, source in reading.names.items():
         load = tensors[source].load
         if load is None:
-            return f"the values of {source} ({tensors[source].dtype}) cannot be read"
+            return f"the values of {safe(source)} ({safe(tensors[source].dtype)}) cannot be read"
         arrays[own] = load()
     dtypes = {a.dtype for a in arrays.values()}
     if len(dtypes) > 1 or not dtypes <= set(FLOATS):
@@ -53,15 +54,16 @@ def compare_numbers(reading: Reading, layer: Layer, tensors: Tensors) -> Agreeme
     x, state = _random_input(layer, dtype)
     attributes = dict(reading.operator.attributes) if reading.operator else {}
     live = _live_part(reading, tensors)
-    try:
-        theirs = forward(engine, Request(layer, arrays, x, state, attributes, live))
-    except Refused as refused:
-        return Agreement(engine, reason=str(refused))
-    except (LstmSpecError, ImportError) as error:
-        return Agreement(engine, reason=str(error).splitlines()[0])
-    weights = reading.dialect.unpack(arrays, layer)
-    ours = compile_layer(layer.with_(layout="time", output="sequence"))(x, weights, state)
-    return Agreement(engine, _difference(ours, theirs), TOLERANCE[dtype])
+    with np.errstate(all="ignore"):  # a stranger's weights may be huge, or no numbers at all
+        try:
+            theirs = forward(engine, Request(layer, arrays, x, state, attributes, live))
+        except Refused as refused:
+            return Agreement(engine, reason=str(refused))
+        except MissingPackageError as error:
+            return Agreement(engine, reason=error.finding.message)
+        weights = reading.dialect.unpack(arrays, layer)
+        ours = compile_layer(layer.with_(layout="time", output="sequence"))(x, weights, state)
+        return Agreement(engine, _difference(ours, theirs), TOLERANCE[dtype])
 
 
 def _extra(engine: str) -> str:
@@ -80,8 +82,8 @@ def _random_input(layer: Layer, dtype: Any) -> tuple[Array, dict[str, Array]]:
 
 
 def _live_part(reading: Reading, tensors: Tensors) -> Any:
-    """The live submodule that a reading stands for, where there is one that can be run."""
-    if tensors.format != "torch" or tensors.live is None:
+    """The live submodule that a reading stands for; None for one that only bears the names of an LSTM's parameters."""
+    if tensors.format != "torch" or tensors.live is None or reading.operator is None:
         return None
     prefix = next(iter(reading.names.values())).rpartition(".")[0]
     return tensors.live.get_submodule(prefix)
@@ -89,4 +91,13 @@ def _live_part(reading: Reading, tensors: Tensors) -> Any:
 
 def _difference(ours: tuple[Array, Mapping[str, Array]], theirs: tuple[Array, Mapping[str, Array]]) -> float:
     pairs = [(ours[0], theirs[0]), *((ours[1][name], theirs[1][name]) for name in ours[1])]
-    return max(float(np.max(np.abs(a - b) / np.maximum(1, np.abs(b)), initial=0)) for a, b in pairs)
+    return float(np.max([_largest(a, b) for a, b in pairs], initial=0))
+
+
+def _largest(ours: Array, theirs: Array) -> float:
+    """The largest difference; infinite where the shapes differ, or where one has a number and the other none."""
+    if ours.shape != theirs.shape:
+        return float("inf")
+    same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
+    differences = np.where(same, 0, np.abs(ours - theirs) / np.maximum(1, np.abs(theirs)))
+    return float(np.max(np.where(np.isnan(differences), np.inf, differences), initial=0))

@@ -32,7 +32,7 @@ def read(
     recognized = recognize(tensors, get(dialect) if dialect else None)
     reading = _chosen(recognized, at, tensors)
     solution = solve(reading, tensors)
-    errors = [f for f in solution.findings if f.severity == "error"]
+    errors = [f for f in (*reading.problems, *solution.findings) if f.severity == "error"]
     if errors:
         raise TensorError(errors[0])
     arrays = load_tensors(reading, tensors)
@@ -63,9 +63,9 @@ def _chosen(recognized: Recognized, at: str | None, tensors: Tensors) -> Reading
 
 def no_layer(tensors: Tensors, recognized: Recognized | None = None) -> TensorError:
     """The error for a source without an LSTM that can be read."""
-    unread = next((f for f in recognized.findings if f.code != "ambiguous"), None) if recognized else None
-    if unread is not None:
-        return TensorError(unread)
+    errors = [f for f in recognized.findings if f.severity == "error"] if recognized else []
+    if errors:
+        return TensorError(errors[0])
     names = ", ".join(safe(name, 60) for name in list(tensors)[:5])
     more = f" and {len(tensors) - 5} more" if len(tensors) > 5 else ""
     return TensorError(

@@ -15,8 +15,8 @@ from lstm_spec.layers.tensors import Operator
 class Reading:
     """One way to read some tensors: the layer with open sizes, and for each of the dialect's names the source's.
 
-    `constants` are further tensors with a known shape in letters, such as a constant initial state. `is_expressed` is
-    False where the source has an option that the layer lacks: its shapes can be held against it, its numbers cannot.
+    `constants` are further tensors with a known shape in letters, such as a constant initial state. `problems` are
+    options of the source that the layer lacks: its shapes can be held against it then, its numbers cannot.
     """
 
     where: str
@@ -25,12 +25,26 @@ class Reading:
     names: Mapping[str, str]
     operator: Operator | None = None
     constants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    is_expressed: bool = True
+    problems: tuple[Finding, ...] = ()
+
+    def source_name(self, own: str) -> str:
+        """What the source calls one of the dialect's tensors; for a missing one, what it would call it."""
+        if own in self.names:
+            return self.names[own]
+        for known, source in self.names.items():
+            if source.endswith(known):
+                return source.removesuffix(known) + own
+        wanted = self.dialect.pattern.fullmatch(own)
+        for source in self.names.values():  # `cell.weight_ih`, `lstm/kernel:0`: the rest of the name stays
+            if wanted and (match := self.dialect.pattern.fullmatch(source)):
+                start, end = match.span("tensor")
+                return source[:start] + wanted["tensor"] + source[end:]
+        return own
 
 
 @dataclass(frozen=True, slots=True)
 class Recognized:
-    """Every reading, what was not read, and the tensors that are in no recurrent layer."""
+    """Every reading, what was not read, and the tensors that are in no recurrent layer and no finding."""
 
     readings: tuple[Reading, ...]
     findings: tuple[Finding, ...]

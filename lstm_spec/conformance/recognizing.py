@@ -1,134 +1,124 @@
 """Tensors → readings: which of them make a recurrent layer, and in which dialect.
 
-Names and operators decide; shapes do not, here. A reading says which tensor stands where; whether the shapes fit is
-asked of `solving`. What looks recurrent and is in no reading becomes a finding, so that nothing passes in silence.
+Operators decide, then names; shapes only where names say nothing. A reading says which tensor stands where; whether
+the shapes fit is asked of `solving`. What looks recurrent and is in no reading becomes a finding, so that nothing
+passes in silence.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
-from lstm_spec.cells.family import LstmOptions, lstm_cell
-from lstm_spec.conformance.operators import apply_live_options, read_node
+from lstm_spec.conformance.groups import Group, group_names, read_group
+from lstm_spec.conformance.operators import read_node
 from lstm_spec.conformance.readings import Reading, Recognized
+from lstm_spec.conformance.unnamed import readings_by_shape
 from lstm_spec.dialects import DIALECTS, Dialect
 from lstm_spec.errors import Finding, safe
-from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.tensors import Tensors
 
 LOOKS_RECURRENT = re.compile(r"lstm|gru|rnn|recurrent|weight_[ih]h|hidden_to_hidden", re.IGNORECASE)
+# Names that nothing but a recurrent layer has, whatever their shape and whatever the operators are.
+SURELY_RECURRENT = re.compile(
+    r"(.*[^A-Za-z])?((weight|bias)_(ih|hh|hr)(_l\d+(_reverse)?)?|recurrent_kernel(:0)?)", re.DOTALL
+)
+
+
+@dataclass(slots=True)
+class Account:
+    """What has been said so far: the findings, and the tensors that they tell of."""
+
+    findings: list[Finding]
+    told: set[str] = field(default_factory=set)
+
+    def tell(self, finding: Finding, names: Iterable[str] = ()) -> None:
+        """One more finding, and the tensors that need no other."""
+        self.findings.append(finding)
+        self.told |= set(names)
 
 
 def recognize(tensors: Tensors, dialect: Dialect | None = None) -> Recognized:
     """The recurrent layers among some tensors.
 
     `dialect` leaves only its own names to be read. Findings: `unread` for what looks recurrent and is in no reading,
-    `unsupported` for an option that this version cannot express.
+    `ambiguous` where names say nothing, `unsupported` for an option that this version cannot express.
     """
-    findings = list(tensors.findings)
+    account = Account(list(tensors.findings))
     if tensors.format == "onnx":
-        readings = [r for op in tensors.operators if (r := read_node(op, _at(tensors, safe(op.where)), findings))]
+        found = [read_node(op, _at(tensors, safe(op.where)), account.findings) for op in tensors.operators]
+        readings = [reading for reading in found if reading]
     else:
-        readings = list(_read_names(tensors, [dialect] if dialect else DIALECTS.values(), findings))
+        readings = list(_read_names(tensors, [dialect] if dialect else list(DIALECTS.values()), account))
+    if not readings and not account.findings and tensors.format != "onnx" and tensors.live is None:
+        readings, ambiguous = readings_by_shape(tensors, dialect)
+        if ambiguous:
+            account.tell(ambiguous, tensors)
+    for reading in readings:
+        account.findings += reading.problems
     used = {name for r in readings for name in (*r.names.values(), *r.constants)}
     used |= {name for operator in tensors.operators for name in operator.tensors.values()}
-    other = tuple(name for name in tensors if name not in used)
-    if tensors.format != "onnx":
-        told = " ".join(f.at for f in findings)
-        findings += [_looks_recurrent(n, tensors) for n in other if _is_suspect(n, tensors) and safe(n) not in told]
-    return Recognized(tuple(readings), tuple(findings), other)
+    for name in tensors:
+        if name not in used | account.told and _is_suspect(name, tensors):
+            account.tell(_looks_recurrent(name, tensors), [name])
+    other = tuple(name for name in tensors if name not in used | account.told)
+    return Recognized(tuple(_tell_apart(readings)), tuple(account.findings), other)
 
 
-# ---- by name ----
-
-
-def _read_names(tensors: Tensors, dialects: Iterable[Dialect], findings: list[Finding]) -> Iterator[Reading]:
+def _read_names(tensors: Tensors, dialects: Iterable[Dialect], account: Account) -> Iterator[Reading]:
     taken: set[str] = set()
     for dialect in dialects:
-        groups: dict[str, dict[tuple[str, int, bool], str]] = {}
-        for name in tensors:
-            match = dialect.pattern.fullmatch(name) if name not in taken else None
-            if match:
-                parts = match.groupdict()
-                key = (parts["tensor"], int(parts.get("layer") or 0), bool(parts.get("reverse")))
-                groups.setdefault(parts["prefix"], {})[key] = name
-        for prefix, found in groups.items():
-            if dialect.recurrent & {kind for kind, _, _ in found}:
-                reading = _read_group(prefix, found, dialect, tensors, findings)
-                taken |= set(found.values()) if reading else set()
-                yield from [reading] if reading else []
+        for group in group_names((name for name in tensors if name not in taken), dialect):
+            if dialect.recurrent & group.kinds:
+                taken |= set(group.names)
+                reading = read_group(group, tensors)
+                if isinstance(reading, Reading):
+                    yield reading
+                else:
+                    account.tell(reading, group.names)
+                if group.doubles:
+                    account.tell(_doubled(group, tensors), group.doubles)
 
 
-def _read_group(
-    prefix: str, found: dict[tuple[str, int, bool], str], dialect: Dialect, tensors: Tensors, findings: list[Finding]
-) -> Reading | None:
-    where = prefix.rstrip("./") or tensors.origin
-    gates = _gate_count(found, dialect, tensors)
-    if gates in (1, 3):
-        findings.append(_other_cell(where, "GRU" if gates == 3 else "simple RNN", found, tensors))
-        return None
-    layers = 1 + max(index for _, index, _ in found)
-    absent = sorted(set(range(layers)) - {index for _, index, _ in found})
-    if absent:
-        findings.append(
-            Finding(
-                "layers",
-                f"layer {', '.join(map(str, absent[:5]))} is missing between 0 and {layers - 1}",
-                at=_at(tensors, where),
-                help="a stack is numbered without gaps",
-            )
-        )
-        return None
-    options = dialect.options({kind for kind, _, _ in found})
-    direction = "both" if any(reverse for _, _, reverse in found) else "forward"
-    layout = "batch" if dialect.batch_first else "time"
-    layer = Layer(lstm_cell(LstmOptions(**options)), layers=layers, direction=direction, layout=layout)  # type: ignore[arg-type]
-    operator = next((o for o in tensors.operators if set(found.values()) <= set(o.tensors.values())), None)
-    layer, problems = apply_live_options(layer, operator, _at(tensors, safe(where)))
-    findings += problems
-    names = {
-        dialect.template.format(tensor=kind, layer=index, reverse=dialect.reversed_ if reverse else ""): name
-        for (kind, index, reverse), name in found.items()
-    }
-    return Reading(where, dialect, layer, names, operator, is_expressed=not problems)
-
-
-def _gate_count(found: Mapping[tuple[str, int, bool], str], dialect: Dialect, tensors: Tensors) -> int | None:
-    """How many gates the recurrent matrices say there are; None where they disagree, or a projection hides it."""
-    packed = {p.name: p for p in dialect.packings if p.name in dialect.recurrent}
-    if any(kind == "weight_hr" for kind, _, _ in found) or len(packed) > 1:
-        return None
-    counts = set()
-    for (kind, _, _), name in found.items():
-        shape = tensors[name].shape[-2:]
-        if kind in packed and len(shape) == 2:
-            rows, columns = shape[::-1] if packed[kind].transposed else shape
-            counts.add(rows // columns if columns and rows % columns == 0 else None)
-    return counts.pop() if len(counts) == 1 else None
-
-
-def _other_cell(where: str, kind: str, found: Mapping[Any, str], tensors: Tensors) -> Finding:
+def _doubled(group: Group, tensors: Tensors) -> Finding:
     return Finding(
-        "unread",
-        f"{safe(where)} is a {kind}, by the rows of its recurrent matrix; this version reads LSTMs",
-        at=_at(tensors, ", ".join(safe(n) for n in found.values())),
+        "names",
+        f"{', '.join(safe(n, 60) for n in group.doubles)}: there is another tensor of that kind",
+        at=_at(tensors, safe(group.prefix.rstrip("./") or tensors.origin)),
+        found=", ".join(safe(n, 60) for n in group.names),
+        help=f"{group.dialect.name} has one of each; rename or remove what is no part of the layer",
     )
+
+
+def _tell_apart(readings: Iterable[Reading]) -> Iterator[Reading]:
+    """Two layers of one place, read in two dialects, get two names: `encoder`, `encoder#2`."""
+    seen: set[str] = set()
+    for reading in readings:
+        where, number = reading.where, 1
+        while where in seen:
+            number += 1
+            where = f"{reading.where}#{number}"
+        seen.add(where)
+        yield reading if where == reading.where else replace(reading, where=where)
 
 
 def _is_suspect(name: str, tensors: Tensors) -> bool:
-    return bool(LOOKS_RECURRENT.search(name)) and len(tensors[name].shape) >= 2
+    """An ONNX model's operators say what is recurrent; elsewhere a matrix with a telling name is."""
+    computed = any(operator.absent for operator in tensors.operators)
+    if SURELY_RECURRENT.fullmatch(name):
+        return not (tensors.format == "onnx" and computed)
+    return tensors.format != "onnx" and bool(LOOKS_RECURRENT.search(name)) and len(tensors[name].shape) >= 2
 
 
 def _looks_recurrent(name: str, tensors: Tensors) -> Finding:
-    return Finding(
-        "unread",
-        f"{safe(name)} looks recurrent by its name, and no dialect reads it",
-        at=_at(tensors, f"{safe(name)} {tensors[name].shape}"),
-        expected=f"names of {', '.join(DIALECTS)}",
-        help="name the dialect with --dialect, or rename the tensors",
-    )
+    reader, expected = "dialect", f"names of {', '.join(DIALECTS)}"
+    help = "name the dialect with --dialect, or rename the tensors"
+    if tensors.format == "onnx":
+        reader, expected, help = "operator", "an operator LSTM that has it as a constant", ""
+    at = _at(tensors, f"{safe(name)} {tensors[name].shape}")
+    message = f"{safe(name)} looks recurrent by its name, and no {reader} reads it"
+    return Finding("unread", message, at, expected, help=help)
 
 
 def _at(tensors: Tensors, where: str) -> str:

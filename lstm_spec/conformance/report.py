@@ -133,7 +133,7 @@ class Report(Displayed):
                 verdict = "missing" if row.found is None else f"found {row.found}"
                 yield f"  {safe(row.name):<32} {row.symbolic} = {numbers}, {verdict}{'' if row.ok else '  <--'}"
             yield from (f"  assumed {text}" for text in found.assumed)
-            yield from ([f"  {found.agreement}"] if found.agreement else [])
+            yield from ([f"  {safe(found.agreement, None)}"] if found.agreement else [])
         if self.other:
             yield f"other tensors: {len(self.other)}"
         yield from map(str, self.findings)

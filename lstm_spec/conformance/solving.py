@@ -19,7 +19,7 @@ from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.sizes import LARGEST
 from lstm_spec.layers.tensors import Tensors
 
-FREE = {"B"}  # the batch of a constant state is anybody's
+BATCH = "B"  # of constant states: any number, but one
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,52 +65,69 @@ class Solution:
 def solve(reading: Reading, tensors: Tensors) -> Solution:
     """The sizes of a reading, from the shapes alone.
 
-    Findings: `missing` for a tensor that the derivation has and the source has not, `shape` for one of another shape,
-    `tie` where two values have equally many votes.
+    Findings: `missing` for a tensor that the derivation has and the source has not, `extra` for the reverse, `shape`
+    for one of another shape, `tie` where two values have equally many votes.
     """
     expected = list(_expected(reading, tensors))
     votes = _count_votes(expected, reading)
-    sizes: dict[str, Any] = {}
-    ties: list[Finding] = []
-    for letter in reading.layer.open_letters:
-        winners = votes.winners(letter)
-        if len(winners) == 1:
-            sizes[letter] = Integer(winners[0])
-        elif winners:
-            ties.append(_tie(letter, winners, votes, reading, tensors))
-    layer = reading.layer.at(**sizes) if sizes else reading.layer
+    winners = {letter: votes.winners(letter) for letter in (*reading.layer.open_letters, BATCH)}
+    sizes = {letter: Integer(values[0]) for letter, values in winners.items() if len(values) == 1}
+    tied = {letter for letter, values in winners.items() if len(values) > 1}
+    of_layer = {letter: size for letter, size in sizes.items() if letter != BATCH}
+    layer = reading.layer.at(**of_layer) if of_layer else reading.layer
     numbers = {Symbol(n, integer=True, positive=True): v for n, v in sizes.items()}
     rows = tuple(_row(e, numbers) for e in expected)
     at = f"{safe(tensors.origin)} : {safe(reading.where)}"
-    wrong = tuple(
-        _blame(e, row, votes, at) for e, row in zip(expected, rows, strict=True) if not row.ok and (row.numbers or row.found is None)
+    findings = [_tie(letter, values, votes, reading, at) for letter, values in winners.items() if letter in tied]
+    findings += [
+        _blame(e, row, votes, at)
+        for e, row in zip(expected, rows, strict=True)
+        if not row.ok and not _waits(e, row, tied)
+    ]
+    findings += [_extra(name, reading, tensors, at) for name in _extras(reading)]
+    return Solution(layer, rows, (*findings, *_check_attribute(reading, sizes, votes, at)))
+
+
+def _waits(expected: Expected, row: Row, tied: set[str]) -> bool:
+    """Whether nothing can be said of a tensor until a tie is decided."""
+    if row.found is None or row.numbers is not None or len(row.found) != len(expected.sizes):
+        return False
+    return any(str(letter) in tied for size in expected.sizes for letter in size.free_symbols)
+
+
+def _extras(reading: Reading) -> list[str]:
+    """The tensors of the reading that its layer has no place for."""
+    placed = {t.name for t in reading.dialect.tensors(reading.layer)}
+    return [own for own in reading.names if own not in placed]
+
+
+def _extra(own: str, reading: Reading, tensors: Tensors, at: str) -> Finding:
+    name = reading.names[own]
+    return Finding(
+        "extra",
+        f"{safe(name)} has no place in this layer",
+        f"{at} : {safe(name)}",
+        expected="no such tensor",
+        found=str(tensors[name].shape),
+        help="the parameters of a cell of your own are read with --cell" if not reading.dialect.engine else "",
     )
-    return Solution(layer, rows, (*ties, *wrong, *_check_attribute(reading, sizes, votes, at)))
 
 
 def _check_attribute(reading: Reading, sizes: Mapping[str, Any], votes: Votes, at: str) -> Iterator[Finding]:
     """An operator may say its hidden size itself; it must be the one that the tensors have."""
     said = reading.operator.attributes.get("hidden_size") if reading.operator else None
-    if said is not None and "k" in sizes and said != sizes["k"]:
+    if said is not None and "k" in sizes and int(said) != sizes["k"]:
         yield Finding("attribute", f"hidden_size = {safe(said)}", at, f"k = {sizes['k']}", "", _reason("k", votes))
 
 
 def _expected(reading: Reading, tensors: Tensors) -> Iterator[Expected]:
-    packed = {t.name: t for t in reading.dialect.tensors(reading.layer)}
-    for name, tensor in packed.items():
-        source = reading.names.get(name)
-        prefix = _prefix(reading)
-        yield Expected(source or prefix + name, tensor.shape, tensors[source].shape if source else None)
+    for packed in reading.dialect.tensors(reading.layer):
+        source = reading.names.get(packed.name)
+        yield Expected(reading.source_name(packed.name), packed.shape, tensors[source].shape if source else None)
     for name, letters in reading.constants.items():
         counts = {"D": Integer(reading.layer.directions)}
         sizes = tuple(counts.get(s, Symbol(s, integer=True, positive=True)) for s in letters)
         yield Expected(name, sizes, tensors[name].shape)
-
-
-def _prefix(reading: Reading) -> str:
-    """What stands before the dialect's own name in the source's names."""
-    shared = next((source.removesuffix(own) for own, source in reading.names.items() if source.endswith(own)), "")
-    return shared
 
 
 def _count_votes(expected: list[Expected], reading: Reading) -> Votes:
@@ -120,7 +137,7 @@ def _count_votes(expected: list[Expected], reading: Reading) -> Votes:
             continue
         for size, length in zip(one.sizes, one.found, strict=True):
             letter, factor = _linear(size)
-            if letter and letter not in FREE and length % factor == 0 and 1 <= length // factor <= LARGEST:
+            if letter and length % factor == 0 and 1 <= length // factor <= LARGEST:
                 votes.add(letter, length // factor, one.name)
     hidden = reading.operator.attributes.get("hidden_size") if reading.operator else None
     if isinstance(hidden, int) and not isinstance(hidden, bool) and 1 <= hidden <= LARGEST:
@@ -136,9 +153,6 @@ def _linear(size: Any) -> tuple[str, int]:
 
 def _row(expected: Expected, numbers: Mapping[Any, Any]) -> Row:
     sizes = [s.xreplace(numbers) for s in expected.sizes]
-    if expected.found is not None and len(sizes) == len(expected.found):
-        free = {str(s): f for s, f in zip(sizes, expected.found, strict=True) if str(s) in FREE}
-        sizes = [Integer(free[str(s)]) if str(s) in free else s for s in sizes]
     known = all(s.is_Integer for s in sizes)
     return Row(expected.name, expected.symbolic, tuple(map(int, sizes)) if known else None, expected.found)
 
@@ -164,12 +178,12 @@ def _listed(voters: list[str], most: int = 4) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _tie(letter: str, winners: list[int], votes: Votes, reading: Reading, tensors: Tensors) -> Finding:
+def _tie(letter: str, winners: list[int], votes: Votes, reading: Reading, at: str) -> Finding:
     parties = [f"{letter} = {value} from {_listed(votes.by_letter[letter][value])}" for value in winners]
     return Finding(
         "tie",
         f"the tensors of {safe(reading.where)} do not agree on {letter}, and no side has the majority",
-        at=f"{safe(tensors.origin)} : {safe(reading.where)}",
+        at=at,
         found="; ".join(parties),
         help="one of these tensors has a wrong shape",
     )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+
 from lstm_spec.errors import Finding, TensorError, safe
+from lstm_spec.frameworks import is_known_to_numpy, not_checkable
 from lstm_spec.layers.tensors import Tensor, Tensors
 
 # the package that a live object's class comes from → the module that reads it
@@ -32,13 +36,7 @@ def open_source(source: Any) -> Tensors:
             return read
     if isinstance(source, Mapping):
         return _from_arrays(source)
-    raise TensorError(
-        Finding(
-            "source",
-            f"a {safe(type(source).__name__, 60)} cannot be checked",
-            expected="a path, a dict of NumPy arrays, or a live torch or keras layer",
-        )
-    )
+    raise not_checkable(source)
 
 
 def _from_arrays(arrays: Mapping[Any, Any]) -> Tensors:
@@ -47,14 +45,12 @@ def _from_arrays(arrays: Mapping[Any, Any]) -> Tensors:
 
 
 def _tensor(name: str, value: Any) -> Tensor:
-    import numpy as np
-
-    if hasattr(value, "detach"):  # a torch tensor, without importing torch
-        value = value.detach().cpu()
     if not hasattr(value, "shape") or not hasattr(value, "dtype"):
         raise TensorError(Finding("type", f"{safe(name, 60)} is no array", "", "an array", type(value).__name__))
+    if hasattr(value, "is_meta"):
+        from lstm_spec.frameworks.torch import tensor_of
 
-    def load() -> Any:
-        return np.asarray(value)
-
-    return Tensor(name, tuple(int(d) for d in value.shape), str(value.dtype).removeprefix("torch."), load)
+        return tensor_of(name, value)
+    dtype = str(value.dtype)
+    load = partial(np.asarray, value) if is_known_to_numpy(dtype) else None
+    return Tensor(name, tuple(int(d) for d in value.shape), dtype, load)

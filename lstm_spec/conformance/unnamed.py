@@ -7,28 +7,26 @@ Shapes tell sizes, orientation and the number of biases, never the order of the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import permutations
+from itertools import combinations, permutations
 
 from lstm_spec.cells.family import LstmOptions, lstm_cell
-from lstm_spec.conformance.readings import Reading, Recognized
+from lstm_spec.conformance.readings import Reading
 from lstm_spec.conformance.solving import solve
 from lstm_spec.dialects import DIALECTS, Dialect
 from lstm_spec.dialects.native import NATIVE
 from lstm_spec.errors import Finding, safe
-from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.layer import Layer, Layout
 from lstm_spec.layers.tensors import Tensors
 
 MOST_ARRAYS = 5  # no dialect packs one layer into more; past it, the orders to try explode
 
 
-def readings_by_shape(tensors: Tensors, dialect: Dialect | None = None) -> Recognized:
-    """The readings of a few unnamed arrays as one layer; more than one, or one without a dialect, is `ambiguous`."""
+def readings_by_shape(tensors: Tensors, dialect: Dialect | None = None) -> tuple[list[Reading], Finding | None]:
+    """The one reading of a few unnamed arrays in the dialect given; or the finding `ambiguous`; or neither."""
     found = list(_readings(tensors, [dialect] if dialect else [d for d in DIALECTS.values() if d is not NATIVE]))
     if dialect is not None and len(found) == 1:
-        return Recognized(tuple(found), (), ())
-    if not found:
-        return Recognized((), (), tuple(tensors))
-    return Recognized((), (_ambiguous(found, tensors),), tuple(tensors))
+        return found, None
+    return [], _ambiguous(found, tensors) if found else None
 
 
 def _readings(tensors: Tensors, dialects: Iterable[Dialect]) -> Iterator[Reading]:
@@ -47,11 +45,15 @@ def _readings(tensors: Tensors, dialects: Iterable[Dialect]) -> Iterator[Reading
 
 
 def _layers(dialect: Dialect) -> Iterator[Layer]:
-    """One layer for every set of tensors that the dialect can write."""
-    options = {p.option for p in dialect.packings if p.option}
-    biases = sorted({str(value) for name, value in options if name == "bias"} | {"none"})
-    for bias in biases:
-        yield Layer(lstm_cell(LstmOptions(bias=bias)))  # type: ignore[arg-type]
+    """One layer for every set of tensors that the dialect can write for a cell, or for two on an axis."""
+    optional = [p.name for p in dialect.packings if p.option]
+    layout: Layout = "batch" if dialect.batch_first else "time"
+    said = [
+        dialect.options(set(kinds)) for count in range(len(optional) + 1) for kinds in combinations(optional, count)
+    ]
+    for options in {tuple(sorted(options.items())): options for options in said}.values():
+        layer = Layer(lstm_cell(LstmOptions(**options)), layout=layout)
+        yield from [layer, layer.with_(direction="both")] if dialect.directions == "axis" else [layer]
 
 
 def _ambiguous(readings: list[Reading], tensors: Tensors) -> Finding:

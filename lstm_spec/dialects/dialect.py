@@ -1,7 +1,7 @@
 """A dialect: how a framework packs a cell's parameters into its tensors, as data; and the one way to pack and unpack.
 
-Comes in: a `Layer` and arrays under one party's names. Goes out: arrays under the other's. Where frameworks differ is in
-the tables beside this file; what is here is the same for all of them. Imports no framework.
+Comes in: a `Layer` and arrays under one party's names. Goes out: arrays under the other's. Where frameworks differ
+is in the tables beside this file; what is here is the same for all of them. Imports no framework.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any, Literal
 import numpy as np
 from sympy import Integer
 
+from lstm_spec.cells.family import LstmOptions, lstm_cell
 from lstm_spec.errors import Finding, OptionError, TensorError, safe
 from lstm_spec.layers.layer import Layer, Member
-from lstm_spec.layers.weights import Weights
+from lstm_spec.layers.weights import Weights, hold_weights
 
 Array = np.ndarray[Any, Any]
 
@@ -47,8 +48,10 @@ class Dialect:
 
     `pattern` recognizes a tensor's name and has the groups `prefix`, `tensor` and, where names tell them, `layer` and
     `reverse`; `template` writes the name. `directions` says whether a second direction has names of its own or lies
-    on a leading axis; `missing` what it says when a kind of tensor is not there. `batch_first` is the layout its layers
-    take unless told otherwise; `assumed` are options that leave no trace in its tensors; `engine` runs it.
+    on a leading axis, and `reverse_alone` whether it may stand without the first; `missing` what it says when none of
+    some kinds of tensors is there. `batch_first` is the layout its layers take unless told otherwise; `assumed` are
+    options that leave no trace in its tensors, each with the parameter that it matters to, if it is one; `engine`
+    runs it.
     """
 
     name: str
@@ -61,14 +64,20 @@ class Dialect:
     directions: Literal["names", "axis"] = "names"
     batch_first: bool = False
     engine: str = ""
-    assumed: tuple[str, ...] = ()
-    missing: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
+    reverse_alone: bool = False
+    assumed: tuple[tuple[str, str], ...] = ()
+    missing: Mapping[frozenset[str], tuple[str, Any]] = field(default_factory=dict)
 
     def options(self, present: Set[str]) -> dict[str, Any]:
         """What the kinds of tensors that are there say about the cell: `{"bias": "two"}`."""
         said = [p.option for p in self.packings if p.option and p.name in present]
-        said += [option for name, option in self.missing.items() if name not in present]
+        said += [option for names, option in self.missing.items() if not names & present]
         return {"bias": "none"} | dict(said)
+
+    def assumptions(self, layer: Layer) -> tuple[str, ...]:
+        """What a layer's tensors cannot tell, as it is taken: `("activation = tanh", …)`."""
+        said = tuple(text for text, parameter in self.assumed if not parameter or parameter in layer.cell.parameters)
+        return (*said, "direction = forward") if self.directions == "axis" and layer.directions == 1 else said
 
     @property
     def recurrent(self) -> frozenset[str]:
@@ -78,23 +87,35 @@ class Dialect:
     def tensors(self, layer: Layer) -> tuple[PackedTensor, ...]:
         """Every tensor of a layer in this dialect, with its derived shape.
 
-        Raises OptionError when the layer has a parameter that this dialect has no place for.
+        Raises OptionError when the layer has a parameter, a stack or a direction that this dialect has no place for.
         """
-        self._refuse_unplaced(layer)
+        if refusal := self._unplaced(layer) or self._unnamed(layer):
+            fits = ", ".join(p.name for p in self.packings) if len(self.packings) < 9 else ""
+            raise OptionError(
+                Finding("dialect", refusal, expected=fits, help=f"what {self.name} can express: {self.title}")
+            )
         return tuple(self._tensors(layer))
 
-    def _refuse_unplaced(self, layer: Layer) -> None:
-        placed = {part for packing in self.packings for part in packing.parts}
+    def _unplaced(self, layer: Layer) -> str:
+        placed = {part for packing in self._packings(layer) for part in packing.parts}
         unplaced = [p for p in layer.cell.parameters if p not in placed]
-        if unplaced:
-            raise OptionError(
-                Finding(
-                    "dialect",
-                    f"{self.name} has no place for {', '.join(unplaced)}",
-                    expected=", ".join(p.name for p in self.packings),
-                    help=f"choose options that {self.name} can express: {self.title}",
-                )
-            )
+        return f"{self.name} has no place for {', '.join(unplaced)}" if unplaced else ""
+
+    def _unnamed(self, layer: Layer) -> str:
+        """Why two cells of the layer would have tensors of one name."""
+        directions = {"both": "in both directions", "reverse": "that only reads backwards"}
+        names_them = self.directions == "axis" or "{reverse}" in self.template
+        if layer.layers > 1 and "{layer}" not in self.template:
+            return f"{self.name} has no layer of {layer.layers} cells on each other: every one is a layer of its own"
+        if layer.direction == "both" and not names_them:
+            return f"{self.name} has no layer {directions['both']}: it joins two layers"
+        if layer.direction == "reverse" and "{reverse}" in self.template and not self.reverse_alone:
+            return f"{self.name} has no layer {directions['reverse']}"
+        return ""
+
+    def _packings(self, layer: Layer) -> tuple[Packing, ...]:
+        """The kinds of tensors that the layer has all parts of."""
+        return tuple(p for p in self.packings if set(p.parts) <= set(layer.cell.parameters))
 
     def _tensors(self, layer: Layer) -> Iterator[PackedTensor]:
         shapes = layer.parameter_shapes()
@@ -102,30 +123,73 @@ class Dialect:
         if self.directions == "axis":
             stacks = [tuple(m for m in layer.members if m.index == i) for i in range(layer.layers)]
         for members in stacks:
-            for packing in self.packings:
-                if set(packing.parts) <= set(layer.cell.parameters):
-                    names = tuple(tuple(f"{m.prefix}.{part}" for part in packing.parts) for m in members)
-                    yield PackedTensor(self._name(packing, members[0]), packing, names, shapes, self.directions == "axis")
+            for packing in self._packings(layer):
+                names = tuple(tuple(f"{m.prefix}.{part}" for part in packing.parts) for m in members)
+                yield PackedTensor(self._name(packing, members[0]), packing, names, shapes, self.directions == "axis")
 
     def _name(self, packing: Packing, member: Member) -> str:
-        return self.template.format(tensor=packing.name, layer=member.index, reverse=self.reversed_ if member.reverse else "")
+        return self.template.format(
+            tensor=packing.name, layer=member.index, reverse=self.reversed_ if member.reverse else ""
+        )
 
     def pack(self, weights: Mapping[str, Array], layer: Layer) -> dict[str, Array]:
-        """The layer's weights as this dialect's tensors, by its own names."""
-        return {tensor.name: tensor.pack(weights) for tensor in self.tensors(layer)}
+        """The layer's weights as this dialect's tensors, by its own names.
+
+        Raises TensorError when the weights do not have the layer's names and shapes, OptionError when the framework
+        would compute something else from them.
+        """
+        _ = self.tensors(layer)
+        self._refuse_other_equations(layer)
+        layer, held = hold_weights(layer, weights)
+        return {tensor.name: tensor.pack(held) for tensor in self.tensors(layer)}
+
+    def _refuse_other_equations(self, layer: Layer) -> None:
+        """A constant in an equation leaves no trace in tensors, and would be lost on the way."""
+        theirs = lstm_cell(LstmOptions(**self.options({p.name for p in self._packings(layer)}))).defined
+        ours = layer.cell.defined
+        differing = [name for name in (*ours, *theirs) if ours.get(name) != theirs.get(name)]
+        if self.engine and differing:
+            name = differing[0]
+            raise OptionError(
+                Finding(
+                    "dialect",
+                    f"{self.name} computes another {name}",
+                    expected=str(theirs.get(name, f"no {name}")),
+                    found=str(ours.get(name, f"no {name}")),
+                    help=f"what {self.name} can express: {self.title}",
+                )
+            )
 
     def unpack(self, tensors: Mapping[str, Array], layer: Layer) -> Weights:
         """This dialect's tensors as the layer's weights, which are views where they can be.
 
-        Raises TensorError when a tensor is missing or does not have its derived shape.
+        Raises TensorError when a tensor is missing or does not have its derived shape, and when one bears a name of
+        this dialect that the layer has no place for; tensors with other names are none of its business.
         """
-        found: dict[str, Array] = {}
-        for tensor in self.tensors(layer):
+        packed = self.tensors(layer)
+        for tensor in packed:
             if tensor.name not in tensors:
                 have = ", ".join(safe(n, 60) for n in tensors) or "none"
                 raise TensorError(Finding("missing", f"there is no tensor {tensor.name}", "", tensor.symbolic, have))
+        self._refuse_extra(tensors, {tensor.name for tensor in packed})
+        found: dict[str, Array] = {}
+        for tensor in packed:
             found |= tensor.unpack(tensors[tensor.name])
         return Weights({name: found[name] for name in layer.parameter_shapes()})
+
+    def _refuse_extra(self, tensors: Mapping[str, Array], wanted: Set[str]) -> None:
+        matches = {name: self.pattern.fullmatch(name) for name in tensors if name not in wanted}
+        kinds = {packing.name for packing in self.packings}
+        extra = [name for name, m in matches.items() if m and not m["prefix"] and m["tensor"] in kinds]
+        if extra:
+            raise TensorError(
+                Finding(
+                    "extra",
+                    f"the layer has no place for {', '.join(safe(n, 60) for n in extra)}",
+                    expected=", ".join(sorted(wanted)),
+                    help="choose options for which the layer has these tensors, or leave them out",
+                )
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +227,9 @@ class PackedTensor:
         expected = tuple(map(int, self.shape)) if all(s.is_Integer for s in self.shape) else None
         if array.shape != expected:
             raise TensorError(
-                Finding("shape", f"{self.name} does not have the derived shape", "", f"{self.symbolic}", str(array.shape))
+                Finding(
+                    "shape", f"{self.name} does not have the derived shape", "", f"{self.symbolic}", str(array.shape)
+                )
             )
         found: dict[str, Array] = {}
         for names, block in zip(self.parts, array if self.has_axis else [array], strict=True):

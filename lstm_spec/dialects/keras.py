@@ -23,5 +23,5 @@ KERAS = Dialect(
     template="{tensor}",
     batch_first=True,
     engine="keras",
-    assumed=("activation = tanh", "recurrent_activation = sigmoid"),
+    assumed=(("activation = tanh", ""), ("recurrent_activation = sigmoid", ""), ("go_backwards = False", "")),
 )

@@ -15,6 +15,11 @@ GATED: dict[str, tuple[str, object] | None] = {
     "p_{}": ("peephole", True),
 }
 
+
+def _of_gate(gate: str) -> frozenset[str]:
+    return frozenset(family.format(gate) for family in GATED)
+
+
 NATIVE = Dialect(
     name="lstm-spec",
     title="one tensor for each parameter of the equations",
@@ -30,5 +35,11 @@ NATIVE = Dialect(
     pattern=re.compile(r"(?P<prefix>(?:.*\.)?)l(?P<layer>\d{1,3})(?P<reverse>\.reverse)?\.(?P<tensor>[A-Za-z_]\w*)"),
     template="l{layer}{reverse}.{tensor}",
     reversed_=".reverse",
-    missing={"W_f": ("coupled", "f=1-i"), "W_i": ("coupled", "i=1-f")},
+    reverse_alone=True,
+    assumed=(
+        ("activations = sigmoid, tanh, tanh", ""),
+        ("forget_bias = 0", "W_f"),
+        ("p_i and p_f see c, p_o sees c'", "p_o"),
+    ),
+    missing={_of_gate("f"): ("coupled", "f=1-i"), _of_gate("i"): ("coupled", "i=1-f")},
 )

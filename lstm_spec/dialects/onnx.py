@@ -12,7 +12,7 @@ from lstm_spec.dialects.dialect import Dialect, Packing
 
 ONNX = Dialect(
     name="onnx",
-    title="the ONNX operator LSTM: gates i, o, f, c as rows, directions on a leading axis; two biases or none; peepholes",
+    title="the ONNX operator LSTM: gates i, o, f, c as rows; directions on an axis; two biases or none; peepholes",
     source="onnx/defs/rnn/defs.cc, opsets 7, 14 and 22",
     packings=(
         Packing("W", ("W_{}",), "iofg"),
@@ -24,4 +24,5 @@ ONNX = Dialect(
     template="{tensor}",
     directions="axis",
     engine="onnxruntime",
+    assumed=(("activations = Sigmoid, Tanh, Tanh", ""), ("no clip", ""), ("input_forget = 0", "")),
 )

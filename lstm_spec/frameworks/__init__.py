@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from lstm_spec.errors import Finding, MissingPackageError, TensorError, safe
 from lstm_spec.layers.layer import Layer
 
 Array = np.ndarray[Any, Any]
@@ -44,6 +45,25 @@ class Refused(Exception):
     """The engine cannot run this layer; the message says why."""
 
 
+def not_checkable(value: Any) -> TensorError:
+    """The error for a live object that holds no layer's tensors."""
+    return TensorError(
+        Finding(
+            "source",
+            f"a {safe(type(value).__name__, 60)} cannot be checked",
+            expected="a path, a dict of NumPy arrays, or a live torch or keras layer",
+        )
+    )
+
+
+def is_known_to_numpy(dtype: str) -> bool:
+    """Whether NumPy itself has a dtype of that name; bfloat16 and quantized ones it has not."""
+    try:
+        return np.dtype(dtype).kind in "biufc"
+    except TypeError:
+        return False
+
+
 def installed(engine: str) -> bool:
     """Whether an engine's package is there; imports nothing."""
     return find_spec(engine) is not None
@@ -52,9 +72,16 @@ def installed(engine: str) -> bool:
 def forward(engine: str, request: Request) -> tuple[Array, dict[str, Array]]:
     """The framework's output `(T, B, D·width)` and final states, under the layer's names.
 
-    Raises Refused where the engine cannot run the layer.
+    Raises Refused where the engine cannot run the layer, whatever it says itself.
     """
-    result: tuple[Array, dict[str, Array]] = import_module(ENGINES[engine]).forward(request)
+    module = import_module(ENGINES[engine])
+    try:
+        result: tuple[Array, dict[str, Array]] = module.forward(request)
+    except (Refused, MissingPackageError):
+        raise
+    except Exception as error:
+        said = (str(error).splitlines() or [""])[0]
+        raise Refused(f"it fails with {type(error).__name__}: {safe(said, 160)}") from error
     return result
 
 

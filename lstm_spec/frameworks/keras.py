@@ -7,54 +7,72 @@ output in that order.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from lstm_spec.errors import Finding, MissingPackageError, TensorError
-from lstm_spec.frameworks import Array, Request, named_states
+from lstm_spec.errors import Finding, MissingPackageError, TensorError, safe
+from lstm_spec.frameworks import Array, Refused, Request, is_known_to_numpy, named_states, not_checkable
 from lstm_spec.layers.tensors import Operator, Tensor, Tensors
 
-KINDS = {"LSTM": "LSTM", "GRU": "GRU", "SimpleRNN": "RNN"}
+# A layer stands before its cell: it says more.
+KINDS = {"LSTM": "LSTM", "LSTMCell": "LSTM", "GRU": "GRU", "SimpleRNN": "RNN"}
 
 
 def _keras() -> Any:
     try:
         import keras
-    except ImportError as error:
-        raise MissingPackageError("keras", "frameworks", f"running Keras ({error})") from None
+    except ModuleNotFoundError as error:
+        if error.name == "keras":
+            raise MissingPackageError("keras", "frameworks", "running Keras") from None
+        raise Refused(f"its backend {safe(error.name)} is not installed; KERAS_BACKEND names another") from None
     return keras
 
 
 def read_live(layer: Any) -> Tensors:
     """The weights of a built layer or model by their paths, and an operator for each recurrent layer.
 
-    Raises TensorError for a layer that is not built: it has no shapes yet.
+    Raises TensorError for what is no layer, and for one that is not built: it has no shapes yet.
     """
-    if not getattr(layer, "built", True) or not layer.weights:
-        raise TensorError(
-            Finding("unbuilt", f"{layer.name} is not built and has no tensors", help="call it once, or layer.build((B, T, n))")
+    if not isinstance(layer, _keras().layers.Layer):
+        raise not_checkable(layer)
+    if not layer.built or not layer.weights:
+        found = Finding(
+            "unbuilt",
+            f"{safe(layer.name)} is not built and has no tensors",
+            help="call it once, or layer.build((B, T, n))",
         )
+        raise TensorError(found)
     tensors = {v.path: _tensor(v) for v in layer.weights}
     return Tensors(layer.name, "keras", tensors, tuple(_operators(layer)), live=layer)
 
 
 def _tensor(variable: Any) -> Tensor:
-    return Tensor(variable.path, tuple(variable.shape), str(variable.dtype), lambda: np.array(_to_numpy(variable)))
+    dtype = str(variable.dtype)
+    load = partial(_values, variable) if is_known_to_numpy(dtype) else None
+    return Tensor(variable.path, tuple(variable.shape), dtype, load)
 
 
-def _to_numpy(variable: Any) -> Any:
-    return _keras().ops.convert_to_numpy(variable)
+def _values(variable: Any) -> Array:
+    return np.array(_to_numpy(variable.value))
+
+
+def _to_numpy(value: Any) -> Array:
+    """A backend's tensor as an array; torch is asked itself, for NumPy 2.4 deprecates the way Keras 3.15 takes."""
+    if hasattr(value, "detach"):
+        return np.asarray(value.detach().cpu().numpy())
+    return np.asarray(_keras().ops.convert_to_numpy(value))
 
 
 def _operators(layer: Any) -> Iterator[Operator]:
+    kinds = {getattr(_keras().layers, name): kind for name, kind in KINDS.items()}
     for part in layer._flatten_layers(include_self=True):
-        kind = type(part).__name__
-        if kind in KINDS:
+        kind = next((kind for known, kind in kinds.items() if isinstance(part, known)), None)
+        if kind and part.weights:
             own = {v.name: v.path for v in part.weights}
-            config = part.get_config()
             where = next(iter(own.values())).rpartition("/")[0]
-            yield Operator(KINDS[kind], where, own, config)
+            yield Operator(kind, where, own, part.get_config())
 
 
 def forward(request: Request) -> tuple[Array, dict[str, Array]]:
@@ -67,7 +85,7 @@ def forward(request: Request) -> tuple[Array, dict[str, Array]]:
     layer.set_weights([request.tensors[v.name] for v in layer.weights])
     prefix = request.layer.members[0].prefix
     y, h, c = layer(x, initial_state=[request.state[f"{prefix}.h"], request.state[f"{prefix}.c"]])
-    arrays = [np.asarray(keras.ops.convert_to_numpy(a)) for a in (y, h, c)]
+    arrays = [_to_numpy(value) for value in (y, h, c)]
     return arrays[0].swapaxes(0, 1), named_states(request.layer, {"h": arrays[1][None], "c": arrays[2][None]})
 
 

@@ -5,12 +5,15 @@ Source of the conventions: torch/nn/modules/rnn.py, PyTorch 2.13.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from lstm_spec.errors import MissingPackageError
-from lstm_spec.frameworks import Array, Request, named_states, stacked_states
+from lstm_spec.frameworks import Array, Request, is_known_to_numpy, named_states, not_checkable, stacked_states
 from lstm_spec.layers.tensors import Operator, Tensor, Tensors
 
 
@@ -25,18 +28,27 @@ def _torch() -> Any:
 def read_live(module: Any) -> Tensors:
     """The state dict of a live module, read without changing it; an operator for each LSTM in it.
 
-    Shapes: as in the module. A tensor is copied to the CPU when it is loaded.
+    Shapes: as in the module. A tensor's values are copied when they are loaded. Raises TensorError for what is no
+    module.
     """
-    tensors = {name: _tensor(name, value) for name, value in module.state_dict().items()}
-    operators = tuple(_operators(module))
-    return Tensors(type(module).__name__, "torch", tensors, operators, live=module)
+    if not isinstance(module, _torch().nn.Module):
+        raise not_checkable(module)
+    tensors = {name: tensor_of(name, value) for name, value in module.state_dict().items() if hasattr(value, "shape")}
+    return Tensors(type(module).__name__, "torch", tensors, tuple(_operators(module)), live=module)
 
 
-def _tensor(name: str, value: Any) -> Tensor:
-    return Tensor(name, tuple(value.shape), str(value.dtype).removeprefix("torch."), lambda: value.detach().cpu().numpy())
+def tensor_of(name: str, value: Any) -> Tensor:
+    """One torch tensor; without values where it has none (meta), or none that NumPy knows."""
+    dtype = str(value.dtype).removeprefix("torch.")
+    readable = is_known_to_numpy(dtype) and not value.is_meta
+    return Tensor(name, tuple(value.shape), dtype, partial(_values, value) if readable else None)
 
 
-def _operators(module: Any) -> Any:
+def _values(value: Any) -> Array:
+    return np.array(value.detach().cpu().numpy())
+
+
+def _operators(module: Any) -> Iterator[Operator]:
     torch = _torch()
     for prefix, part in module.named_modules():
         if isinstance(part, torch.nn.LSTM | torch.nn.LSTMCell):
@@ -52,7 +64,8 @@ def forward(request: Request) -> tuple[Array, dict[str, Array]]:
     module = _live_copy(request.live) if request.live is not None else _rebuilt(torch, request)
     h, c = (torch.from_numpy(stacked_states(request, name)) for name in ("h", "c"))
     x = torch.from_numpy(np.ascontiguousarray(request.x))
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
         if isinstance(module, torch.nn.LSTMCell):
             y, h, c = _stepped(torch, module, x, h[0], c[0])
         else:

@@ -6,14 +6,18 @@ written where it is read, so that a line looks like its equation. Makes no decis
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from lstm_spec.compiler.program import Loop, Op, Program, shapes, uses
+from lstm_spec.compiler.targets.letters import Reading, read_letters
 from lstm_spec.compiler.targets.python_text import ATOM, HELPERS, Scope, Writer, identifier, wrapped
 from lstm_spec.errors import InternalError
 from lstm_spec.symbolic.printing import size_text
+
+STRANGE = r'[^ -~]|["\\]'  # what no equation that was parsed has, and would end a docstring
 
 
 def emit_numpy(program: Program, title: str) -> str:
@@ -37,6 +41,9 @@ class _Emitter:
         put_out = [sequence for loop in program.loops for sequence in loop.outputs]
         self.sequences = {program.input, *put_out, *(op.out for s in program.stages for op in s.before)}
         self.packed = self._packed_names()
+        self.functions = frozenset(self.step_name.values())
+        self.step_sizes = {loop.name: self._passed_sizes(loop) for loop in program.loops}
+        self.packed_sizes = self._packed_sizes()
 
     def _packed_names(self) -> list[str]:
         """The weights that the loops and sequences read, in the program's order."""
@@ -52,7 +59,7 @@ class _Emitter:
         yield f'"""{title}'
         yield ""
         equations = replace(self.program.layer.cell, description="")  # a description is free text: kept out of source
-        yield from (f"    {line}".rstrip() for line in str(equations).splitlines())
+        yield from (f"    {re.sub(STRANGE, '?', line)}".rstrip() for line in str(equations).splitlines())
         yield '"""'
         yield from ("", "import numpy as np", "")
         for kind in sorted({op.kind for op in self._all_ops()} & set(HELPERS)):
@@ -72,7 +79,7 @@ class _Emitter:
 
     def _scope(self, prefix: str, letters: set[Any], names: list[str]) -> Scope:
         """A function's identifiers: what comes in and the sizes keep their plain names."""
-        scope = Scope(prefix)
+        scope = Scope(prefix, self.functions)
         for name in [*names, *(f"[{letter}]" for letter in sorted(letters, key=str))]:
             scope(name)
         return scope
@@ -83,26 +90,28 @@ class _Emitter:
     def _pack(self) -> Iterator[str]:
         yield "def pack(weights):"
         yield '    """The weights as `run` reads them; once for many calls."""'
-        letters = self._letters(self.program.pack)
+        letters = self._letters(self.program.pack) | set(self.packed_sizes)
         scope = self._scope(self.prefix, letters, [])
         writer = self._writer(scope)
         sources = {name: f'weights["{name}"]' for name in self.program.parameters}
         writer.texts |= {name: (ATOM, text) for name, text in sources.items()}
         yield from self._bindings(scope, letters, sources)
         yield from writer.statements(self.program.pack, keep=set(self.packed))
-        yield from wrapped(f"    return {_tuple([writer.text(name) for name in self.packed])}")
+        sizes = map(scope.size, self.packed_sizes)
+        yield from wrapped(f"    return {_tuple([*map(writer.text, self.packed), *sizes])}")
 
     def _step(self, loop: Loop) -> Iterator[str]:
         reads, states = self._step_reads(loop), [s.before for s in loop.states]
-        letters = self._letters(loop.body)
+        letters, passed = self._letters(loop.body), self.step_sizes[loop.name]
         scope = self._scope(loop.name + ".", letters, [*reads, *states])
-        yield from wrapped(f"def {self.step_name[loop.name]}({', '.join(map(scope, [*reads, *states]))}):")
+        arguments = [*map(scope.size, passed), *map(scope, [*reads, *states])]
+        yield from wrapped(f"def {self.step_name[loop.name]}({', '.join(arguments)}):")
         yield f'    """One step of {loop.name}: {self._step_shapes(loop)}."""'
-        yield from self._bindings(scope, letters, {name: scope(name) for name in (*states, *reads)})
+        yield from self._bindings(scope, letters, {name: scope(name) for name in (*states, *reads)}, passed)
         writer = self._writer(scope)
         results = _results(loop)
         yield from writer.statements(loop.body, keep=set(results))
-        yield f"    return {', '.join(map(writer.text, results))}"
+        yield from wrapped(f"    return {', '.join(map(writer.text, results))}")
 
     def _step_shapes(self, loop: Loop) -> str:
         letters = self.program.layer.cell.letters
@@ -119,16 +128,15 @@ class _Emitter:
     def _run(self) -> Iterator[str]:
         program = self.program
         states = [s.before for s in program.states]
-        ops = [op for s in program.stages for op in s.before] + list(program.after)
-        widths = {s for loop in program.loops for v in loop.outputs.values() for s in self.shapes[v][0].free_symbols}
-        letters = self._letters(ops) | widths
+        letters = self._run_letters()
         scope = self._scope(self.prefix, letters, [program.input, *states, *self.packed])
         yield from wrapped(f"def run({', '.join(['packed', *map(scope, [program.input, *states])])}):")
         yield f'    """{self._run_shapes()}"""'
-        if self.packed:
-            yield from wrapped(f"    {_tuple(list(map(scope, self.packed)))} = packed")
+        unpacked = [*map(scope, self.packed), *map(scope.size, self.packed_sizes)]
+        if unpacked:
+            yield from wrapped(f"    {_tuple(unpacked)} = packed")
         yield f"    T, B = {scope(program.input)}.shape[:2]"
-        yield from self._bindings(scope, letters, {n: scope(n) for n in (*states, program.input, *self.packed)})
+        yield from self._bindings(scope, letters, {n: scope(n) for n in self._run_arrays()}, self.packed_sizes)
         writer = self._writer(scope)
         looped = {name for loop in program.loops for name in self._step_reads(loop)}
         for stage in program.stages:
@@ -137,26 +145,27 @@ class _Emitter:
                 yield from self._loop(loop, scope)
         yield from writer.statements(program.after, keep=set())
         finals = [scope(s.final) for s in program.states]
-        yield from wrapped(f"    return {', '.join([writer.text(program.output), *finals])}")
+        yield from wrapped(f"    return {_tuple([writer.text(program.output), *finals])}")
 
     def _loop(self, loop: Loop, scope: Scope) -> Iterator[str]:
         put_out = {name: value for name, value in loop.outputs.items() if self.read.get(name)}
         for sequence, value in put_out.items():
-            scope.names.setdefault(sequence, Scope("", dict(scope.names))(self._sequence_name(loop, sequence)))
+            named = Scope("", self.functions, dict(scope.names))(self._sequence_name(loop, sequence))
+            scope.names.setdefault(sequence, named)
             width = scope.size(self.shapes[value][0])
             yield f"    {scope(sequence)} = np.empty((T, B, {width}), {scope(self.program.input)}.dtype)"
-        carried = {s.after: scope(s.before) for s in reversed(loop.states)}
-        results = [scope(s.before) for s in loop.states if carried[s.after] == scope(s.before)]
-        named = dict(zip(_results(loop), results, strict=False))
-        named |= {value: scope(f"{value}[t]") for value in _results(loop) if value not in named}
+        results = {s.after: scope(s.before) for s in reversed(loop.states)}
+        results |= {value: scope(f"{value}[t]") for value in _results(loop) if value not in results}
         reads = [f"{scope(n)}[t]" if n in self.sequences else scope(n) for n in self._step_reads(loop)]
-        reads += [scope(s.before) for s in loop.states]
+        reads = [*map(scope.size, self.step_sizes[loop.name]), *reads, *(scope(s.before) for s in loop.states)]
         yield "    for t in range(T):"
         call = f"{self.step_name[loop.name]}({', '.join(reads)})"
-        yield from wrapped(f"        {', '.join(named[v] for v in _results(loop))} = {call}")
-        yield from (f"        {scope(sequence)}[t] = {named[value]}" for sequence, value in put_out.items())
+        yield from wrapped(f"        {', '.join(results[value] for value in _results(loop))} = {call}")
         for state in loop.states:
-            scope.names[state.final] = named[state.after]
+            if results[state.after] != scope(state.before):  # h' = c': one value is two states
+                yield f"        {scope(state.before)} = {results[state.after]}"
+            scope.names[state.final] = scope(state.before)
+        yield from (f"        {scope(sequence)}[t] = {results[value]}" for sequence, value in put_out.items())
 
     def _sequence_name(self, loop: Loop, sequence: str) -> str:
         """`y` where there is only one, else `l0_y`, `l0_reverse_y`."""
@@ -176,14 +185,45 @@ class _Emitter:
         sliced = (op for op in ops if op.kind in ("rows", "columns"))
         return {s for op in sliced for number in op.numbers for s in number.free_symbols}
 
-    def _bindings(self, scope: Scope, letters: set[Any], texts: Mapping[str, str]) -> Iterator[str]:
-        """`k = h.shape[-1]`: each letter that is needed, read from an array at hand."""
-        for letter in sorted(letters, key=str):
-            name = next((n for n in texts if letter in self.shapes[n]), None)
-            if name is None:
-                raise InternalError(f"no array at hand has the size {letter}")
-            axis = list(self.shapes[name]).index(letter) - len(self.shapes[name])
-            yield f"    {scope.size(letter)} = {texts[name]}.shape[{axis}]"
+    def _bindings(
+        self, scope: Scope, letters: set[Any], texts: Mapping[str, str], passed: Iterable[Any] = ()
+    ) -> Iterator[str]:
+        """`k = h.shape[-1]`: each letter that is needed and not passed in, read from an array at hand."""
+        for letter, reading in self._readings(letters, texts, passed).items():
+            text = f"{texts[reading.array]}.shape[{reading.axis}]"
+            if reading.rest != 0:
+                rest = scope.size(reading.rest)
+                text += f" - {rest}" if reading.rest.is_Symbol else f" - ({rest})"
+            if reading.factor != 1:
+                text = f"{text} // {reading.factor}" if reading.rest == 0 else f"({text}) // {reading.factor}"
+            yield f"    {scope.size(letter)} = {text}"
+
+    def _readings(self, letters: set[Any], arrays: Iterable[str], passed: Iterable[Any] = ()) -> dict[Any, Reading]:
+        return read_letters(letters, {name: self.shapes[name] for name in arrays}, passed)
+
+    def _passed_sizes(self, loop: Loop) -> list[Any]:
+        """The letters that a step needs and cannot read from its arrays."""
+        letters = self._letters(loop.body)
+        arrays = [*(s.before for s in loop.states), *self._step_reads(loop)]
+        return sorted(letters - set(self._readings(letters, arrays)), key=str)
+
+    def _packed_sizes(self) -> list[Any]:
+        """The letters that `run` needs and cannot read from its arrays: `pack` hands them on."""
+        letters = self._run_letters()
+        missing = letters - set(self._readings(letters, self._run_arrays()))
+        if lost := missing - set(self._readings(missing, self.program.parameters)):
+            raise InternalError(f"no array has the size {', '.join(sorted(map(str, lost)))}")
+        return sorted(missing, key=str)
+
+    def _run_arrays(self) -> list[str]:
+        return [*(s.before for s in self.program.states), self.program.input, *self.packed]
+
+    def _run_letters(self) -> set[Any]:
+        """The letters in `run`: of its slices, of the outputs' widths, and what steps are passed."""
+        program = self.program
+        ops = [op for s in program.stages for op in s.before] + list(program.after)
+        widths = {s for loop in program.loops for v in loop.outputs.values() for s in self.shapes[v][0].free_symbols}
+        return self._letters(ops) | widths | {size for sizes in self.step_sizes.values() for size in sizes}
 
 
 def _results(loop: Loop) -> list[str]:

@@ -10,6 +10,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from sympy import Symbol
@@ -40,6 +41,7 @@ OPERATORS: dict[str, tuple[int, tuple[int, ...], str]] = {
     "relu": (ATOM, (SUM,), "np.maximum({0}, 0)"),
     "max": (ATOM, (SUM, SUM), "np.maximum({0}, {1})"),
     "softplus": (ATOM, (SUM,), "np.logaddexp({0}, 0)"),
+    "step": (ATOM, (SUM,), "unit_step({0})"),
     "clip": (ATOM, (SUM,), "np.clip({0}, {1}, {2})"),
 }
 
@@ -51,12 +53,12 @@ def sigmoid(z):
     e = np.exp(-np.abs(z))
     return np.where(z >= 0, 1, e) / (1 + e)
 ''',
-    "softsign": '''\
+    "softsign": """\
 def softsign(z):
     return z / (1 + np.abs(z))
-''',
+""",
     "step": '''\
-def step(z):
+def unit_step(z):
     """1 where z > 0, else 0."""
     return (z > 0).astype(z.dtype)
 ''',
@@ -65,17 +67,22 @@ def mean(z):
     """Every entry the mean over the rows."""
     return np.broadcast_to(z.mean(axis=-1, keepdims=True), z.shape)
 ''',
-    "hard_sigmoid": '''\
+    "hard_sigmoid": """\
 def hard_sigmoid(z, slope, offset):
     return np.clip(slope * z + offset, 0, 1)
-''',
-    "leaky_relu": '''\
+""",
+    "leaky_relu": """\
 def leaky_relu(z, a):
-    return np.where(z > 0, z, a * z)
-''',
-    "elu": '''\
+    return np.where(z > 0, z, a * np.minimum(z, 0))
+""",
+    "elu": """\
 def elu(z, a):
     return np.where(z > 0, z, a * np.expm1(np.minimum(z, 0)))
+""",
+    "spread": '''\
+def spread(b, x):
+    """The weights b for every sample of x."""
+    return np.broadcast_to(b, x.shape[:-1] + b.shape)
 ''',
     "layer_norm": '''\
 def layer_norm(z, e):
@@ -85,27 +92,28 @@ def layer_norm(z, e):
 ''',
 }
 
-
-
-RESERVED = {*keyword.kwlist, "np", "range", "len", "weights", "packed", "pack", "run", "step", "t", "T", "B", *HELPERS}
+TAKEN = ("np", "range", "weights", "packed", "pack", "run", "step", "unit_step", "t", "T", "B")
+RESERVED = {*keyword.kwlist, *TAKEN, *HELPERS}
 WIDTH = 100  # columns of an emitted line
 
 
 @dataclass(slots=True)
 class Scope:
-    """The identifiers of one function: each name of the program gets one, and none gets two."""
+    """The identifiers of one function: each name of the program gets one, and none gets two.
+
+    `functions` are names of the module that none may hide, besides the fixed ones.
+    """
 
     prefix: str = ""
+    functions: Set[str] = frozenset()
     names: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, name: str) -> str:
         if name not in self.names:
             base = identifier(name.removeprefix(self.prefix))
-            taken = set(self.names.values()) | RESERVED
-            number = 1
-            while (chosen := base if number == 1 else f"{base}_{number}") in taken:
-                number += 1
-            self.names[name] = chosen
+            taken = {*self.names.values(), *RESERVED, *self.functions}
+            numbered = (base if number == 1 else f"{base}_{number}" for number in count(1))
+            self.names[name] = next(chosen for chosen in numbered if chosen not in taken)
         return self.names[name]
 
     def size(self, size: Any) -> str:
@@ -173,28 +181,48 @@ class Writer:
 
 
 def number_text(value: Any) -> str:
-    """An exact number as Python writes the nearest one."""
-    return str(value) if value.is_Integer else repr(float(value))
+    """An exact number as Python writes the nearest float; a whole one without its point."""
+    return str(value) if value.is_Integer and abs(value) < 2**53 else repr(float(value))
 
 
 def wrapped(line: str) -> Iterator[str]:
-    """A statement, broken inside its first bracket (or put in one) where it is too long."""
+    """A statement, broken over lines where it is too long for one."""
     if len(line) <= WIDTH:
         yield line
         return
-    opening, closing = ("[", "]") if "[" in line and line.find("np.concatenate([") > 0 else ("(", ")")
-    if opening == "[":
-        head, _, rest = line.partition("np.concatenate([")
-        inside, _, tail = rest.rpartition("], axis")
-        head, tail = head + "np.concatenate([", "], axis" + tail
-    elif (start := line.find(opening)) > 0:
-        head, inside, tail = line[: start + 1], line[start + 1 : line.rfind(closing)], line[line.rfind(closing) :]
-    elif line.lstrip().startswith("return "):
-        head, inside, tail = "    return (", line.partition("return ")[2], ")"
-    else:
-        inside, _, right = line.strip().partition(" = ")
-        head, tail = "    (", f") = {right}"
-    indent = " " * (len(line) - len(line.lstrip()) + 4)
-    yield head
-    yield from textwrap.wrap(inside.rstrip(",") + ",", WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False)
-    yield indent[4:] + tail
+    margin = " " * (len(line) - len(line.lstrip()))
+    head, inside, tail = _broken(line.strip())
+    yield margin + head
+    yield from textwrap.wrap(
+        inside,
+        WIDTH,
+        initial_indent=margin + "    ",
+        subsequent_indent=margin + "    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    yield margin + tail
+
+
+def _broken(statement: str) -> tuple[str, str, str]:
+    """A statement in three: inside the call that ends it, or else in brackets of its own around its longer side."""
+    for opening in ("np.concatenate([", "("):
+        start = statement.find(opening) + len(opening)
+        called = start > len(opening) and (opening != "(" or re.match(r"\w", statement[start - 2]))
+        stop = _closing(statement, start)
+        if called and statement[stop:] in (")", "):", "], axis=0)", "], axis=-1)"):
+            return statement[:start], statement[start:stop].rstrip(",") + ",", statement[stop:]
+    if statement.startswith("return "):
+        return "return (", statement.removeprefix("return "), ")"
+    left, _, right = statement.partition(" = ")
+    return ("(", left, f") = {right}") if len(left) > len(right) else (f"{left} = (", right, ")")
+
+
+def _closing(text: str, start: int) -> int:
+    """Where the bracket closes that opens just before `start`."""
+    depth = 1
+    for position in range(start, len(text)):
+        depth += (text[position] in "([") - (text[position] in ")]")
+        if depth == 0:
+            return position
+    return len(text)

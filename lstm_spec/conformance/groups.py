@@ -1,0 +1,112 @@
+"""Names → groups → readings: the tensors under one prefix that bear one dialect's names are one layer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from lstm_spec.cells.family import LstmOptions, lstm_cell
+from lstm_spec.conformance.operators import apply_live_options
+from lstm_spec.conformance.readings import Reading
+from lstm_spec.dialects import Dialect
+from lstm_spec.errors import Finding, safe
+from lstm_spec.layers.layer import Direction, Layer
+from lstm_spec.layers.tensors import Tensors
+
+Key = tuple[str, int, bool]  # the kind of tensor, its layer, whether it is of the reverse direction
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The tensors under one prefix with one dialect's names; `doubles` would stand where another one stands."""
+
+    prefix: str
+    dialect: Dialect
+    found: dict[Key, str] = field(default_factory=dict)
+    doubles: list[str] = field(default_factory=list)
+
+    @property
+    def kinds(self) -> set[str]:
+        """Which kinds of tensors there are."""
+        return {kind for kind, _, _ in self.found}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names in the source, without the doubles."""
+        return tuple(self.found.values())
+
+
+def group_names(names: Iterable[str], dialect: Dialect) -> tuple[Group, ...]:
+    """The names that the dialect's pattern recognizes, by their prefix."""
+    groups: dict[str, Group] = {}
+    for name in names:
+        if match := dialect.pattern.fullmatch(name):
+            parts = match.groupdict()
+            group = groups.setdefault(parts["prefix"], Group(parts["prefix"], dialect))
+            key = (parts["tensor"], int(parts.get("layer") or 0), bool(parts.get("reverse")))
+            if key in group.found:
+                group.doubles.append(name)
+            else:
+                group.found[key] = name
+    return tuple(groups.values())
+
+
+def read_group(group: Group, tensors: Tensors) -> Reading | Finding:
+    """The group as one layer, or why it is none."""
+    dialect, found = group.dialect, group.found
+    where = group.prefix.rstrip("./") or tensors.origin
+    at = f"{safe(tensors.origin)} : {safe(where)}"
+    gates = _gate_count(group, tensors)
+    if gates in (1, 3):
+        return _other_cell(where, "GRU" if gates == 3 else "simple RNN", group, tensors)
+    layers = 1 + max(index for _, index, _ in found)
+    if absent := sorted(set(range(layers)) - {index for _, index, _ in found}):
+        numbers = ", ".join(map(str, absent[:5]))
+        message = f"layer {numbers} is missing between 0 and {layers - 1}"
+        return Finding("layers", message, at, help="a stack is numbered without gaps")
+    options = dialect.options(group.kinds)
+    layer = Layer(lstm_cell(LstmOptions(**options)), layers=layers, layout="batch" if dialect.batch_first else "time")
+    layer = layer.with_(direction=_direction(group, layer, tensors))
+    operator = next((o for o in tensors.operators if set(group.names) <= set(o.tensors.values())), None)
+    layer, problems = apply_live_options(layer, operator, at)
+    names = {
+        dialect.template.format(tensor=kind, layer=index, reverse=dialect.reversed_ if reverse else ""): name
+        for (kind, index, reverse), name in found.items()
+    }
+    return Reading(where, dialect, layer, names, operator, problems=tuple(problems))
+
+
+def _direction(group: Group, layer: Layer, tensors: Tensors) -> Direction:
+    """From the names; where directions lie on an axis, from its length in most tensors."""
+    if group.dialect.directions == "axis":
+        ranks = {t.packing.name: len(t.shape) for t in group.dialect.tensors(layer)}
+        shapes = {kind: tensors[name].shape for (kind, _, _), name in group.found.items()}
+        lengths = Counter(shape[0] for kind, shape in shapes.items() if len(shape) == ranks.get(kind))
+        return "both" if lengths[2] > lengths[1] else "forward"
+    reverses = {reverse for _, _, reverse in group.found}
+    if reverses == {True} and group.dialect.reverse_alone:
+        return "reverse"
+    return "both" if True in reverses else "forward"
+
+
+def _gate_count(group: Group, tensors: Tensors) -> int | None:
+    """How many gates the recurrent matrices say there are; None where they disagree, or a projection hides it."""
+    packed = {p.name: p for p in group.dialect.packings if p.name in group.dialect.recurrent}
+    if "weight_hr" in group.kinds or len(packed) > 1:
+        return None
+    counts = set()
+    for (kind, _, _), name in group.found.items():
+        shape = tensors[name].shape[-2:]
+        if kind in packed and len(shape) == 2:
+            rows, columns = shape[::-1] if packed[kind].transposed else shape
+            counts.add(rows // columns if columns and rows % columns == 0 else None)
+    return counts.pop() if len(counts) == 1 else None
+
+
+def _other_cell(where: str, kind: str, group: Group, tensors: Tensors) -> Finding:
+    return Finding(
+        "unread",
+        f"{safe(where)} is a {kind}, by the rows of its recurrent matrix; this version reads LSTMs",
+        at=f"{safe(tensors.origin)} : {', '.join(safe(n) for n in group.names)}",
+    )
