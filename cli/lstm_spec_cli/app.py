@@ -18,11 +18,13 @@ from lstm_spec_cli.cells import cells
 from lstm_spec_cli.check import check
 from lstm_spec_cli.code import code
 from lstm_spec_cli.equations import equations
+from lstm_spec_cli.glossary import glossary
 from lstm_spec_cli.layer_options import TAKES_SIZES
 from lstm_spec_cli.output import INTERRUPTED, OUR_BUG, PIPE_CLOSED, WRONG_QUESTION, Answer, complain, show
 from lstm_spec_cli.params import params
 from lstm_spec_cli.run import run
 from lstm_spec_cli.shapes import shapes
+from lstm_spec_cli.unit import unit
 
 NAME = "lstm-spec"
 UsageError = cast("type[Exception]", typer.BadParameter.__base__)  # typer exports the class itself under no name
@@ -38,9 +40,11 @@ app.command(context_settings=TAKES_SIZES)(shapes)
 app.command()(equations)
 app.command(context_settings=TAKES_SIZES)(params)
 app.command(context_settings=TAKES_SIZES)(code)
-app.command()(cells)
+app.add_typer(cells, name="cells")
+app.command(context_settings=TAKES_SIZES)(unit)
 app.command()(run)
 app.command()(check)
+app.command()(glossary)
 
 
 def _print_version(wanted: bool) -> None:

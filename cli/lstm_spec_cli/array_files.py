@@ -1,6 +1,7 @@
 """The arrays that `run` takes and returns: `x.npz` → x and the initial state; y and the final state → `y.npz`.
 
-`x.npz` holds `x` and, if wanted, every initial state with a 0 appended. A result is written whole or not at all.
+`x.npz` holds `x` and, if wanted, every initial state with a 0 appended, and `lengths` or a `mask`. A result is written
+whole or not at all.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,18 +25,26 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 
-def read_inputs(path: str, layer: Layer) -> tuple[Array, dict[str, Array] | None]:
-    """x, and the initial state under the layer's names or None where the file has none.
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What `run` takes: x, the initial state under the layer's names, and which steps are there."""
+
+    x: Array
+    state: dict[str, Array] | None
+    lengths: Array | None
+    mask: Array | None
+
+
+def read_inputs(path: str, layer: Layer) -> Inputs:
+    """The arrays of an npz; what it does not have is None.
 
     Raises FileError when it is no npz, TensorError when a name is missing or is none of the layer's.
     """
     tensors = read_tensors(path)
     states = {short_name(layer, name) + "0": name for name in layer.state_shapes()}
-    known = {"x": "x"} | {name + "0": name for name in layer.state_shapes()} | states
-    if "lengths" in tensors:
-        _refuse(path, "lengths are not supported yet", found="lengths", help="run the sequences one by one")
-    unknown = [safe(name, 40) for name in tensors if name not in known]
-    initial = {known[name]: name for name in tensors if name in known and name != "x"}
+    known = {name + "0": name for name in layer.state_shapes()} | states
+    unknown = [safe(name, 40) for name in tensors if name not in known and name not in ("x", "lengths", "mask")]
+    initial = {known[name]: name for name in tensors if name in known}
     missing = [name for name, state in states.items() if initial and state not in initial]
     if unknown or missing or "x" not in tensors:
         parts = {"missing": missing if "x" in tensors else ["x", *missing], "unknown": unknown}
@@ -47,7 +57,8 @@ def read_inputs(path: str, layer: Layer) -> tuple[Array, dict[str, Array] | None
             "x, or x and every state",
         )
     arrays = {name: _load(path, tensors[name]) for name in tensors}
-    return arrays["x"], {state: arrays[name] for state, name in initial.items()} or None
+    state = {state: arrays[name] for state, name in initial.items()} or None
+    return Inputs(arrays["x"], state, arrays.get("lengths"), arrays.get("mask"))
 
 
 def short_name(layer: Layer, state: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lstm_spec_cli.layer_options import CellOptions, one_of, spread
+from lstm_spec_cli.layer_options import CellOptions, InNotation, in_notation, one_of, spread
 from lstm_spec_cli.output import Answer
 
 if TYPE_CHECKING:
@@ -19,14 +19,21 @@ def equations(
     format: Annotated[
         str, typer.Option(help="How to write them; text is the equation language.", metavar="text|latex|markdown")
     ] = "text",
+    notation: InNotation = None,
 ) -> Answer:
     """Print a cell's equations, in the order they were written.
 
     lstm-spec equations
 
     lstm-spec equations --peephole --format latex
+
+    lstm-spec equations --notation colah
     """
     write = one_of("format", format, {"text": str, "latex": _latex, "markdown": _markdown})
+    if notation is not None:
+        from lstm_spec.render.notated import FORMATS
+
+        return Answer((FORMATS[format](in_notation(chosen.read_cell(), notation)),))
     return Answer((write(chosen.read_cell()),))
 
 

@@ -17,6 +17,7 @@ from lstm_spec.errors import Finding, OptionError, SizeError, safe
 if TYPE_CHECKING:
     from lstm_spec.layers.layer import Layer
     from lstm_spec.symbolic.cell import Cell
+    from lstm_spec.symbolic.notation import Notated
     from lstm_spec_cli.output import Answer
 
 SIZED = {"projection": "r", "gate_hidden": "j"}  # options that bring a size, and its letter
@@ -87,6 +88,10 @@ class StackOptions(CellOptions):
     bidirectional: Annotated[bool, _option("One cell each way.", "--bidirectional")] = False
     reverse: Annotated[bool, _option("Read from the last step to the first.", "--reverse")] = False
     layout: Annotated[str, _option("x is (T, B, n), or (B, T, n); time without.", metavar="time|batch")] = "time"
+    merge: Annotated[
+        str, _option("Both directions' outputs; concat without.", metavar="concat|sum|mul|average|apart")
+    ] = "concat"
+    padding: Annotated[str, _option("y after a sequence's end; zero without.", metavar="zero|repeat")] = "zero"
     size: Annotated[list[str] | None, _option("A size by its letter; may be repeated.", metavar="r=3")] = None
 
     def read_layer(self) -> Layer:
@@ -104,6 +109,8 @@ class StackOptions(CellOptions):
             "reverse": self.reverse,
             "layout": self.layout,
             "output": output,
+            "merge": self.merge,
+            "padding": self.padding,
         }
         if self.cell is None:
             layer = lstm(**self.of_cell(), **over_time)
@@ -164,7 +171,8 @@ def spread(command: Callable[..., Answer]) -> Callable[..., Answer]:
             parameters.append(parameter.replace(annotation=hints[parameter.name], kind=Parameter.KEYWORD_ONLY))
 
     def call(**given: Any) -> Answer:
-        refuse_unknown(given.get("sizes") or (), parameters, command.__name__)
+        positional = [*(given.get("sizes") or ()), *filter(None, [given.get("unit")])]
+        refuse_unknown(positional, parameters, command.__name__)
         made = {name: group(**{f.name: given.pop(f.name) for f in fields(group)}) for name, group in groups.items()}
         return command(**made, **given)
 
@@ -191,7 +199,7 @@ def refuse_unknown(sizes: Sequence[str], parameters: list[Parameter], command: s
     """Raise OptionError for a size that was meant as an option: it has a dash and is no number."""
     from difflib import get_close_matches
 
-    known = ["--help", *(_flag(p.name) for p in parameters if p.name != "sizes")]
+    known = ["--help", *(_flag(p.name) for p in parameters if p.name not in ("sizes", "unit"))]
     for given in sizes:
         name = given.partition("=")[0]
         if name.startswith("-") and not name[1:2].isdigit():
@@ -224,7 +232,19 @@ def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+SCHOOLS = "colah|ng|greff|graves|keras|pytorch|onnx|tf1|slater|udacity"
+InNotation = Annotated[
+    str | None, typer.Option("--notation", help="In another school's symbols.", metavar=SCHOOLS, show_default=False)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead.", show_default=False)]
+
+
+def in_notation(cell: Cell, notation: str) -> Notated:
+    """The cell in the notation of that name. Raises OptionError when there is none, or two names would look alike."""
+    from lstm_spec.symbolic.notation import notate
+    from lstm_spec.symbolic.schools import get
+
+    return notate(cell, get(notation))
 
 
 def one_of(option: str, given: str, choices: Mapping[str, Any]) -> Any:

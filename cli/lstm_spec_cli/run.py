@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from lstm_spec.layers.layer import Layer
 
 
+LEAVES_TENSORS = ("layout", "merge", "padding")  # options that change what is computed and no tensor
+
+
 @spread
 def run(
     weights: Annotated[
@@ -21,7 +25,7 @@ def run(
     input: Annotated[
         str,
         typer.Option(
-            help="An npz with x and, if wanted, the initial state: h0, c0.", metavar="x.npz", show_default=False
+            help="An npz with x; if wanted, h0 and c0, and lengths or mask.", metavar="x.npz", show_default=False
         ),
     ],
     output: Annotated[
@@ -52,14 +56,15 @@ def run(
         refuse_beside_own_names({"--at": at, "--dialect": dialect})
     refuse_overwriting(output, (weights, input))
     layer, found = ls.read(weights, at=at, dialect=dialect, layer=described)
-    layer = layer.with_(layout=chosen.layout)
-    x, initial = read_inputs(input, layer)
-    y, state = ls.compile(layer)(x, found, initial)
+    layer = layer.with_(**{name: getattr(chosen, name) for name in LEAVES_TENSORS})
+    inputs = read_inputs(input, layer)
+    y, state = ls.compile(layer)(inputs.x, found, inputs.state, lengths=inputs.lengths, mask=inputs.mask)
     written = write_outputs(output, layer, y, state)
     return Answer(remark=f"wrote {output}: {', '.join(written)}")
 
 
 def described_layer(chosen: StackOptions) -> Layer | None:
     """The layer that the options describe; None where they leave it to the weights."""
-    says_nothing = chosen == StackOptions(layout=chosen.layout)
+    plain = StackOptions()
+    says_nothing = replace(chosen, **{name: getattr(plain, name) for name in LEAVES_TENSORS}) == plain
     return None if says_nothing else chosen.read_layer()

@@ -126,8 +126,8 @@ def _declarations(first: Cell, second: Cell) -> Iterator[Change]:
             if one is None or other is None or one.size != other.size:
                 yield Change(name, f"{kind} {one}" if one else "", f"{kind} {other}" if other else "", words)
     if first.outputs != second.outputs:
-        lines = (f"output {', '.join(cell.outputs)}" for cell in (first, second))
-        yield Change("output", *lines, "the output is another")
+        one_line, other_line = (f"output {', '.join(cell.outputs)}" for cell in (first, second))
+        yield Change("output", one_line, other_line, "the output is another")
 
 
 def _changes(first: Cell, second: Cell) -> Iterator[Change]:
@@ -155,9 +155,10 @@ def _words(left: str, before: Node, after: Node) -> str:
     one, other = _terms(inner, forms), _terms(other_inner, forms)
     more, less = [t for f, t in other.items() if f not in one], [t for f, t in one.items() if f not in other]
     if outer == other_outer and len(more) < len(other):
-        said = [f"also adds {', '.join(more)}"] * bool(more) + [f"does not add {', '.join(less)}"] * bool(less)
-        if said:
-            return f"{left} {' and '.join(said)}"
+        if more and less:
+            return f"{left} adds {', '.join(more)} in place of {', '.join(less)}"
+        if more or less:
+            return f"{left} {'also adds' if more else 'does not add'} {', '.join(more or less)}"
     return f"{left} is {text(after)}, not {text(before)}"
 
 

@@ -20,6 +20,7 @@ from lstm_spec.compiler.lowering import lower
 from lstm_spec.compiler.passes import optimize
 from lstm_spec.compiler.program import Program, input_shape
 from lstm_spec.compiler.targets.numpy import emit_numpy
+from lstm_spec.compiler.masks import alive_steps
 from lstm_spec.errors import Finding, OptionError, SizeError, TensorError, safe
 from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.weights import FLOATS, PLAIN, State, hold_weights, solve_sizes
@@ -60,18 +61,33 @@ class Compiled:
     layer: Layer
     program: Program
     source: str
+    target: str
     _functions: Mapping[str, Any] = field(repr=False)
 
     def __call__(
-        self, x: Array, weights: Mapping[str, Array] | Packed, state: Mapping[str, Array] | None = None
+        self,
+        x: Array,
+        weights: Mapping[str, Array] | Packed,
+        state: Mapping[str, Array] | None = None,
+        *,
+        lengths: Any = None,
+        mask: Any = None,
     ) -> tuple[Array, State]:
-        """The output and the states after the last step; no state means zeros."""
+        """The output and the states after the last step; no state means zeros.
+
+        `lengths` (B,), whole numbers from 0 to T, end each sample's sequence early; `mask`, of booleans in the layout of
+        x without its rows, leaves single steps out. Such a step keeps the states, and y there is what the layer's
+        padding says; a reverse cell starts at each sample's own end.
+        """
         packed = self._packed(weights)
         layer, sequence = self._sequence(x, packed)
         states = self._states(state, layer, x.dtype, sequence.shape[1])
         self._check_last(sequence)
+        alive = alive_steps(sequence.shape[:2], lengths, mask, self.layer.layout)
+        run = self._functions["run"] if alive is None else _masked(self.layer, str(self.layer.cell), self.target)
+        sequences = (sequence,) if alive is None else (sequence, alive)
         with np.errstate(under="ignore"):  # exp(-|z|) may be too small for its dtype: 0 is right
-            y, *finals = self._functions["run"](packed.arrays, sequence, *states)
+            y, *finals = run(packed.arrays, *sequences, *states)
         names = [s.before for s in self.program.states]
         result = State({name: np.array(final) for name, final in zip(names, finals, strict=True)})
         return self._laid_out(y), result
@@ -146,7 +162,8 @@ class Compiled:
         given = {} if state is None else self._named(state)
         shapes = {name: (Integer(batch), *shape) for name, shape in layer.state_shapes().items()}
         for name, array in given.items():
-            _check_array(name, array, dtype, f"(B, {shapes[name][1]}) = ({batch}, {shapes[name][1]})")
+            expected = f"(B, {shapes[name][1]}) = ({batch}, {shapes[name][1]})"
+            _check_array(name, array, dtype, expected, of="the weights" if self.program.parameters else "x")
         layer = solve_sizes(layer, {name: shapes[name] for name in given}, given)
         if layer.open_letters:
             sizes = ", ".join(layer.open_letters)
@@ -163,10 +180,12 @@ class Compiled:
 
     def _named(self, state: Mapping[str, Array]) -> dict[str, Array]:
         """The states under their full names; a layer of one cell may leave out the prefix."""
+        names = list(self.layer.state_shapes())
         if not isinstance(state, Mapping):
             kind = type(state).__name__
-            raise TensorError(Finding("type", "the state is no mapping", expected="names → arrays", found=kind))
-        names = list(self.layer.state_shapes())
+            raise TensorError(
+                Finding("type", "the state is no mapping", expected=f"arrays by name: {', '.join(names)}", found=kind)
+            )
         prefix = f"{self.layer.members[0].prefix}." if len(self.layer.members) == 1 else ""
         full = {prefix + str(n) if prefix + str(n) in names else n: array for n, array in state.items()}
         if set(full) != set(names) or len(full) != len(state):
@@ -183,25 +202,25 @@ class Compiled:
 
     def _laid_out(self, y: Array) -> Array:
         """y in the layer's layout, sharing memory with nothing that came in."""
-        if self.layer.output == "last":
-            return np.array(y)
-        return y if self.layer.layout == "time" else y.swapaxes(0, 1)
+        batch = self.layer.layout == "batch" and y.ndim > 2
+        laid_out = np.moveaxis(y, -2, 0) if batch else y
+        return np.array(laid_out) if self.layer.output == "last" else laid_out
 
 
-def _check_array(name: str, array: Any, dtype: np.dtype[Any] | None, expected: str) -> None:
-    """Hold an array to a dtype; to one of the two where none is given."""
+def _check_array(name: str, array: Any, dtype: np.dtype[Any] | None, expected: str, of: str = "the weights") -> None:
+    """Hold an array to the dtype of others; to one of the two where none is given."""
     if type(array) is not np.ndarray:
         kind = type(array).__name__
         raise TensorError(Finding("type", f"{name} is no plain NumPy array", "", expected, kind, help=PLAIN))
     if array.dtype not in FLOATS or array.dtype != (dtype or array.dtype):
-        others = f"; the weights are {dtype}" if dtype else ""
+        others = f"; {of} {'is' if of == 'x' else 'are'} {dtype}" if dtype else ""
+        cast = f"{name}.astype(np.{dtype or 'float64'})" + (f", or cast {of}" if dtype else "")
         raise TensorError(
             Finding(
                 "dtype",
                 f"{name} is {array.dtype}{others}",
                 expected="one dtype, float32 or float64",
-                help=f"nothing is cast in silence: {name}.astype(np.{dtype or 'float64'})"
-                + (", or cast the weights" if dtype else ""),
+                help=f"nothing is cast in silence: {cast}",
             )
         )
 
@@ -222,7 +241,15 @@ def _compiled(layer: Layer, text: str, target: str) -> Compiled:
     """The text takes part because equal cells may be written differently, and their source shows it."""
     program = optimize(lower(layer))
     source = TARGETS[target](program, _title(layer))
-    return Compiled(layer, program, source, _load(source))
+    return Compiled(layer, program, source, target, _load(source))
+
+
+@lru_cache(maxsize=128)
+def _masked(layer: Layer, text: str, target: str) -> Callable[..., Any]:
+    """The `run` of the same layer with a mask; it reads the same packed weights."""
+    program = optimize(lower(layer, masked=True))
+    run: Callable[..., Any] = _load(TARGETS[target](program, _title(layer)))["run"]
+    return run
 
 
 def _title(layer: Layer) -> str:

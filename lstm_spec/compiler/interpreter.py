@@ -39,6 +39,8 @@ COMPUTE: dict[str, Callable[..., Any]] = {
     "columns": lambda w, start, stop: w[:, start:stop],
     "rows": lambda z, start, stop: z[..., start:stop],
     "reverse_time": lambda z: z[::-1],
+    "apart": lambda *a: np.stack(a, axis=-3),
+    "select": lambda alive, new, old: np.where(alive, new, old),
     "last": lambda z: z[-1],
     "sigmoid": lambda z: (1 + np.tanh(z / 2)) / 2,
     "tanh": np.tanh,
@@ -73,20 +75,26 @@ class Interpreted:
     steps: Mapping[str, list[Values]]
 
 
-def interpret(program: Program, x: Array, weights: Mapping[str, Array], state: Mapping[str, Array]) -> Interpreted:
+def interpret(
+    program: Program,
+    x: Array,
+    weights: Mapping[str, Array],
+    state: Mapping[str, Array],
+    alive: Array | None = None,
+) -> Interpreted:
     """Everything that a program computes.
 
-    `x (T, B, n)` is time-major; `weights` and `state` (each (B, width)) have full names. Open sizes are taken from the
-    arrays; every number is computed in the arrays' own precision.
+    `x (T, B, n)` is time-major; `weights` and `state` (each (B, width)) have full names; a masked program takes `alive
+    (T, B, 1)`. Open sizes are taken from the arrays; every number is computed in the arrays' own precision.
     """
-    return _Interpreter(program, x, weights).run(state)
+    return _Interpreter(program, x, weights, alive).run(state)
 
 
 class _Interpreter:
-    def __init__(self, program: Program, x: Array, weights: Mapping[str, Array]) -> None:
+    def __init__(self, program: Program, x: Array, weights: Mapping[str, Array], alive: Array | None) -> None:
         self.program = program
         self.weights: Values = dict(weights)
-        self.sequences: Values = {program.input: x}
+        self.sequences: Values = {program.input: x} | ({program.mask: alive} if program.mask else {})
         self.shapes = shapes(program)
         self.sizes = self._found_sizes()
 
@@ -128,7 +136,7 @@ class _Interpreter:
         numbers = [int(n.xreplace(self.sizes)) if is_bounds else float(n) for n in op.numbers]
         args = [known[a] for a in op.args]
         value = COMPUTE[op.kind](*args, *numbers)
-        floats = [a.dtype for a in args if isinstance(a, np.ndarray)]
+        floats = [a.dtype for a in args if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
         return np.asarray(value, dtype=floats[0]) if floats else value
 
     def _loop(self, loop: Loop, state: Mapping[str, Array]) -> tuple[list[Values], Values, Values]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sympy import Integer
+from sympy import Integer, Rational
 
 from lstm_spec.compiler.numbers import number_of
 from lstm_spec.compiler.program import Carried, Loop, Op, Program, Size, Stage, op_shape
@@ -43,11 +43,15 @@ KIND: dict[type, str] = {
 }
 
 
-def lower(layer: Layer) -> Program:
+ALIVE = "alive"
+
+
+def lower(layer: Layer, masked: bool = False) -> Program:
     """The program of a layer, one op for each node of its equations.
 
-    Input `x (T, B, n)`, output `y (T, B, D·width)`, or `(B, D·width)` when the layer returns its last step.
-    Raises OptionError for totals and for products whose left side is computed at run time.
+    Input `x (T, B, n)`, output `y (T, B, D·width)`, or `(B, D·width)` when the layer returns its last step. A `masked`
+    program also takes `alive (T, B, 1)`: a step that is not alive keeps the states, and puts out what the layer's
+    padding says. Raises OptionError for totals and for products whose left side is computed at run time.
     """
     _refuse_unsupported(layer)
     pack: list[Op] = []
@@ -55,12 +59,13 @@ def lower(layer: Layer) -> Program:
     source, before = "x", list[Op]()
     for index in range(layer.layers):
         members = [m for m in layer.members if m.index == index]
-        lowered = [_lower_member(layer, m, source, pack) for m in members]
+        lowered = [_lower_member(layer, m, source, pack, masked) for m in members]
         before += [op for m in lowered for op in m.before]
         stages.append(Stage(tuple(before), tuple(m.loop for m in lowered)))
         final = index == layer.layers - 1
         before, source = _merge(layer, index, lowered, final and layer.output == "last")
-    return Program(layer, layer.parameter_shapes(), "x", tuple(pack), tuple(stages), tuple(before), source)
+    mask = ALIVE if masked else None
+    return Program(layer, layer.parameter_shapes(), "x", tuple(pack), tuple(stages), tuple(before), source, mask)
 
 
 def _refuse_unsupported(layer: Layer) -> None:
@@ -85,40 +90,45 @@ class _Lowered:
     member: Member
 
 
-def _lower_member(layer: Layer, member: Member, source: str, pack: list[Op]) -> _Lowered:
+def _lower_member(layer: Layer, member: Member, source: str, pack: list[Op], masked: bool) -> _Lowered:
     builder = _Builder(layer, member, pack)
     before: list[Op] = []
     if member.reverse:
         reversed_ = f"{member.prefix}::x"  # two colons: one marks a state after the last step
         before.append(Op(reversed_, "reverse_time", (source,), builder.size_of(layer.cell.inputs[0].name)))
         source = reversed_
+        if masked:
+            builder.alive = f"{member.prefix}::alive"
+            before.append(Op(builder.alive, "reverse_time", (ALIVE,), (Integer(1),)))
     builder.names[layer.cell.inputs[0].name] = source
     for equation in layer.cell.ordered:
         builder.add(equation)
     states = tuple(
         Carried(
             builder.names[s.name],
-            builder.for_every_sample(builder.names[s.name + "'"]),
+            builder.kept(s.name) if masked else builder.for_every_sample(builder.names[s.name + "'"]),
             f"{member.prefix}:{s.name}",
             builder.size_of(s.name),
         )
         for s in layer.cell.states
     )
     outputs = {
-        f"{member.prefix}:y.{name}": builder.for_every_sample(builder.names[layer.cell.value_of(name)])
+        f"{member.prefix}:y.{name}": builder.shown(name)
+        if masked
+        else builder.for_every_sample(builder.names[layer.cell.value_of(name)])
         for name in layer.cell.outputs
     }
     return _Lowered(before, Loop(member.prefix, states, tuple(builder.body), outputs), member)
 
 
 def _merge(layer: Layer, index: int, lowered: list[_Lowered], last: bool) -> tuple[list[Op], str]:
-    """What follows a layer's loops: outputs put back in time order, joined; or their last steps."""
+    """What follows a layer's loops: outputs put back in time order, or their last steps; then merged."""
     ops: list[Op] = []
-    parts: list[tuple[str, tuple[Size, ...]]] = []
-    shapes = layer.shapes_of_cell
-    for one in lowered:
-        for output, (sequence, _) in zip(layer.cell.outputs, one.loop.outputs.items(), strict=True):
-            size = tuple(s.xreplace(symbols(one.member.sizes)) for s in shapes[layer.cell.value_of(output)].size)
+    sides: list[list[tuple[str, tuple[Size, ...]]]] = [[] for _ in lowered]
+    for one, side in zip(lowered, sides, strict=True):
+        for output, sequence in zip(layer.cell.outputs, one.loop.outputs, strict=True):
+            at, shape = symbols(one.member.sizes), layer.shapes_of_cell[layer.cell.value_of(output)]
+            size = tuple(s.xreplace(at) for s in shape.size)
             name = sequence
             if last:
                 is_state = any(s.name == output for s in layer.cell.states)
@@ -127,12 +137,40 @@ def _merge(layer: Layer, index: int, lowered: list[_Lowered], last: bool) -> tup
             elif one.member.reverse and (layer.realign or layer.direction == "both"):
                 name = f"{sequence}.aligned"
                 ops.append(Op(name, "reverse_time", (sequence,), size))
-            parts.append((name, size))
+            side.append((name, size))
+    if layer.merge == "concat":
+        return _joined(f"l{index}::y", [part for side in sides for part in side], ops)
+    values = []
+    for one, side in zip(lowered, sides, strict=True):
+        ops, value = _joined(f"{one.loop.name}::y", side, ops)
+        values.append(value)
+    return [*ops, *_merged(layer, f"l{index}::y", tuple(values), _size_of_all(sides[0]))], f"l{index}::y"
+
+
+def _joined(name: str, parts: list[tuple[str, tuple[Size, ...]]], ops: list[Op]) -> tuple[list[Op], str]:
+    """The parts one under the other; one part is itself."""
     if len(parts) == 1:
         return ops, parts[0][0]
-    joined = f"l{index}::y"
-    names, sizes = tuple(name for name, _ in parts), [size for _, size in parts]
-    return [*ops, Op(joined, "join", names, op_shape("join", sizes))], joined
+    return [*ops, Op(name, "join", tuple(part for part, _ in parts), _size_of_all(parts))], name
+
+
+def _size_of_all(parts: list[tuple[str, tuple[Size, ...]]]) -> tuple[Size, ...]:
+    return op_shape("join", [size for _, size in parts])
+
+
+def _merged(layer: Layer, name: str, sides: tuple[str, ...], size: tuple[Size, ...]) -> list[Op]:
+    """Both directions as one value: `average` is half their sum."""
+    if layer.merge != "average":
+        return [Op(name, MERGES[layer.merge], sides, size)]
+    total, half = f"{name}.sum", f"{name}.half"
+    return [
+        Op(total, "add", sides, size),
+        Op(half, "constant", (), (), (Rational(1, 2),)),
+        Op(name, "multiply", (total, half), size),
+    ]
+
+
+MERGES = {"sum": "add", "mul": "multiply", "apart": "apart"}
 
 
 @dataclass(slots=True)
@@ -150,6 +188,7 @@ class _Builder:
     shapes: dict[str, tuple[Size, ...]] = field(default_factory=dict)
     weights: set[str] = field(default_factory=set)
     early: set[str] = field(default_factory=set)
+    alive: str = ALIVE
 
     def __post_init__(self) -> None:
         for name, role in self.layer.cell.roles.items():
@@ -163,6 +202,28 @@ class _Builder:
         """A cell name's shape in this member's sizes."""
         at = symbols(self.member.sizes)
         return tuple(s.xreplace(at) for s in self.layer.shapes_of_cell[name].size)
+
+    def kept(self, state: str) -> str:
+        """A state after a step that may not be there: its new value where it is, else the value before."""
+        new, old = self.for_every_sample(self.names[state + "'"]), self.names[state]
+        name = f"{old}.kept"
+        if all(op.out != name for op in self.body):
+            self.body.append(Op(name, "select", (self.alive, new, old), self.size_of(state)))
+        return name
+
+    def shown(self, output: str) -> str:
+        """An output of a step that may not be there: 0 where it is not, or the state that was kept."""
+        is_state = any(s.name == output for s in self.layer.cell.states)
+        if self.layer.padding == "repeat" or self.layer.output == "last":
+            if not is_state:
+                message = f"the output {output} is no state: what it was before is not kept"
+                raise OptionError(Finding("padding", message, found=f"padding = {self.layer.padding}"))
+            return self.kept(output)
+        value = self.for_every_sample(self.names[self.layer.cell.value_of(output)])
+        name, zero = f"{self.member.prefix}.{output}.shown", f"{self.member.prefix}.{output}.zero"
+        self.body.append(Op(zero, "constant", (), (), (Integer(0),)))
+        self.body.append(Op(name, "select", (self.alive, value, zero), self.size_of(self.layer.cell.value_of(output))))
+        return name
 
     def add(self, equation: Equation) -> None:
         """An equation's ops; a split is one value and its rows."""

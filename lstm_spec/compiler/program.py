@@ -37,10 +37,17 @@ KINDS = {
     "spread",  # a vector of weights, one like it for every sample of the second
     "rows",  # of a vector, from, to
     "reverse_time",  # a sequence
+    "apart",  # sequences side by side, on an axis before the batch
+    "select",  # (alive, new, old): new where the sample's step is alive, else old
     "last",  # the last step of a sequence
     *ELEMENTWISE,
     *FUNCTIONS,
 }
+
+OF_WEIGHTS = {"product", "transpose", "columns", "stack"}  # what stands first is a weight
+OF_SEQUENCES = {"reverse_time", "last", "apart"}  # over time: never in a step
+ARGUMENTS = {"constant": 0, "product": 2, "spread": 2, "apart": 2, "select": 3, **dict.fromkeys(ELEMENTWISE, 2)}
+ARGUMENTS |= {name: function.tensors for name, function in FUNCTIONS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +95,10 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What a layer computes. `parameters` and `input` come in, `output` and every loop's final states go out."""
+    """What a layer computes. `parameters` and `input` come in, `output` and every loop's final states go out.
+
+    With a `mask`, that sequence comes in too: `alive (T, B, 1)`, which steps of which sample are there.
+    """
 
     layer: Layer
     parameters: Mapping[str, tuple[Size, ...]]
@@ -97,6 +107,12 @@ class Program:
     stages: tuple[Stage, ...]
     after: tuple[Op, ...]
     output: str
+    mask: str | None = None
+
+    @property
+    def inputs(self) -> dict[str, tuple[Size, ...]]:
+        """The sequences that come in, with their shapes."""
+        return {self.input: input_shape(self.layer)} | ({self.mask: (Integer(1),)} if self.mask else {})
 
     @property
     def loops(self) -> tuple[Loop, ...]:
@@ -145,7 +161,7 @@ def map_regions(program: Program, change: Any) -> Program:
 
 def levels(program: Program) -> dict[str, int]:
     """How early each name is known, by what it reads: a weight, a sequence or a step's value."""
-    known = dict.fromkeys(program.parameters, WEIGHT) | {program.input: SEQUENCE}
+    known = dict.fromkeys(program.parameters, WEIGHT) | dict.fromkeys(program.inputs, SEQUENCE)
 
     def add(ops: Iterable[Op], least: int) -> None:
         for op in ops:
@@ -164,8 +180,7 @@ def levels(program: Program) -> dict[str, int]:
 
 def shapes(program: Program) -> dict[str, tuple[Size, ...]]:
     """The shape of every name of the program."""
-    known = dict(program.parameters)
-    known[program.input] = input_shape(program.layer)
+    known = dict(program.parameters) | program.inputs
     for op in program.pack:
         known[op.out] = op.shape
     for stage in program.stages:
@@ -213,8 +228,9 @@ class _Verifier:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.weights: dict[str, tuple[Size, ...]] = dict(program.parameters)
-        self.sequences: dict[str, tuple[Size, ...]] = {program.input: input_shape(program.layer)}
+        self.sequences: dict[str, tuple[Size, ...]] = program.inputs
         self.defined = {*self.weights, *self.sequences}
+        self.before = {f"before l{number}" for number in range(len(program.stages))}
 
     def run(self) -> None:
         program = self.program
@@ -255,8 +271,10 @@ class _Verifier:
             for name in op.args:
                 if name not in readable:
                     raise InternalError(f"{title}: {op} reads {name}, which is not known there")
-            if op.kind == "product" and op.args[0] not in self.weights:
-                raise InternalError(f"{title}: {op} multiplies by {op.args[0]}, which is no weight")
+            if op.kind in OF_WEIGHTS and op.args[0] not in self.weights:
+                raise InternalError(f"{title}: {op} takes {op.args[0]} as its matrix, which is no weight")
+            if op.kind in OF_SEQUENCES and title not in ("after", *self.before):
+                raise InternalError(f"{title}: {op} stands where there is no sequence")
             made = op_shape(op.kind, [readable[a] for a in op.args], op.numbers)
             if made != op.shape:
                 raise InternalError(f"{title}: {op} has the shape {made}, not {op.shape}")
@@ -273,6 +291,8 @@ def op_shape(kind: str, args: list[tuple[Size, ...]], numbers: tuple[Any, ...] =
     """The shape that an op makes of its arguments' shapes. Raises InternalError where they do not fit."""
     if kind not in KINDS:
         raise InternalError(f"no op is called {kind}")
+    if len(args) != ARGUMENTS.get(kind, 1) and (kind not in ("join", "stack") or not args):
+        raise InternalError(f"{kind} of {len(args)}")
     if kind == "constant":
         return ()
     if kind == "product":
@@ -282,12 +302,18 @@ def op_shape(kind: str, args: list[tuple[Size, ...]], numbers: tuple[Any, ...] =
         return (rows,)
     if kind == "spread":
         return args[0]
+    if kind == "select":
+        if args[0] != (1,):
+            raise InternalError(f"select by {args[0]}")
+        args = args[1:]
     if kind == "transpose":
         return (args[0][1], args[0][0])
     if kind in ("join", "stack"):
         if len({a[1:] for a in args}) > 1:
             raise InternalError(f"{kind} of different widths: {args}")
         return (sum((a[0] for a in args), Integer(0)), *args[0][1:])
+    if kind in ("rows", "columns") and (numbers[0].is_negative or (args[0][-1] - numbers[1]).is_negative):
+        raise InternalError(f"{kind} {numbers[0]} to {numbers[1]} of {args[0][-1]}")
     if kind == "rows":
         return (numbers[1] - numbers[0],)
     if kind == "columns":

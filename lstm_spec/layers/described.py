@@ -20,7 +20,7 @@ from lstm_spec.symbolic.joins import joined_products
 from lstm_spec.symbolic.printing import size_text
 
 Kind = Literal["sequence", "joined"] | Role
-T, B = Symbol("T"), Symbol("B")
+T, B, D = Symbol("T"), Symbol("B"), Symbol("D")
 WORDS: dict[str, str] = {
     "sequence": "sequence",
     "input": "input, one step",
@@ -114,8 +114,9 @@ def describe_layer(layer: Layer, batch: Any = None, time: Any = None) -> LayerSh
 
     `batch` and `time` are numbers ≥ 0, or None for the letters B and T. Raises SizeError for anything else.
     """
-    axes = {T: _axis("time", time, T), B: _axis("batch", batch, B)}
-    formula = Layer(layer.cell, layers=layer.layers, direction=layer.direction).parameter_count
+    axes = {D: Integer(layer.directions), T: _axis("time", time, T), B: _axis("batch", batch, B)}
+    lettered = Layer(layer.cell, layers=layer.layers, direction=layer.direction, merge=layer.merge)
+    formula = lettered.parameter_count
     tensors = tuple(_Describer(layer, axes).tensors())
     return LayerShapes(layer, tensors, formula, layer.parameter_count)
 
@@ -138,14 +139,17 @@ class _Describer:
 
     def tensors(self) -> Iterator[TensorShape]:
         layer, cell = self.layer, self.layer.cell
-        own = Layer(cell, layers=layer.layers, direction=layer.direction, layout=layer.layout, output=layer.output)
+        own = Layer(cell, layers=layer.layers, direction=layer.direction, merge=layer.merge)
         sequence = (T, B) if layer.layout == "time" else (B, T)
         declared = cell.inputs[0]
         yield self._row(declared.name, "sequence", (*sequence, declared.size[0]), layer.members[0], "the input")
         last = layer.output == "last"
         width = (own.output_width, layer.output_width)
         note = "the output, last step" if last else "the output"
-        lead = (B,) if last else sequence
+        lead: tuple[Any, ...] = (B,) if last else sequence
+        if layer.merge == "apart":  # time-major (T, D, B, k), batch-major (B, T, D, k)
+            place = lead.index(B) if layer.layout == "time" else len(lead)
+            lead = (*lead[:place], D, *lead[place:])
         order = self._order
         numbers = (*(self.axes[a] for a in lead), width[1])
         yield TensorShape(

@@ -28,10 +28,14 @@ if TYPE_CHECKING:
 Direction = Literal["forward", "reverse", "both"]
 Layout = Literal["time", "batch"]
 Output = Literal["sequence", "last"]
+Merge = Literal["concat", "sum", "mul", "average", "apart"]
+Padding = Literal["zero", "repeat"]
 CHOICES: dict[str, tuple[str, ...]] = {
     "direction": ("forward", "reverse", "both"),
     "layout": ("time", "batch"),
     "output": ("sequence", "last"),
+    "merge": ("concat", "sum", "mul", "average", "apart"),
+    "padding": ("zero", "repeat"),
 }
 
 
@@ -64,6 +68,9 @@ class Layer(Displayed):
     `layers` cells stand on each other, each reading the output of the one below; `direction` "both" runs one cell
     each way and joins their outputs; `layout` "time" is `x (T, B, n)`, "batch" is `(B, T, n)`; `output` "last" returns
     the last step only. A reverse cell's output is put back into the order of the input unless `realign` is False.
+    `merge` says how the outputs of two directions become y: joined, added, multiplied, averaged, or kept apart on an
+    axis of their own, `y (T, D, B, k)`. `padding` says what y is after the end of a sequence that is shorter than T, and
+    where a mask is False: 0, or the output before; the states are kept there.
     Sizes are integers, letters or symbols; one not given stays a letter.
 
     Raises SizeError and OptionError for what is no size or no choice, CellError where the equations do not fit.
@@ -76,6 +83,8 @@ class Layer(Displayed):
     layout: Layout
     output: Output
     realign: bool
+    merge: Merge
+    padding: Padding
 
     def __init__(
         self,
@@ -87,9 +96,11 @@ class Layer(Displayed):
         layout: Layout = "time",
         output: Output = "sequence",
         realign: bool = True,
+        merge: Merge = "concat",
+        padding: Padding = "zero",
         **named: Any,
     ) -> None:
-        chosen = {"direction": direction, "layout": layout, "output": output}
+        chosen = {"direction": direction, "layout": layout, "output": output, "merge": merge, "padding": padding}
         for option, value in chosen.items():
             if value not in CHOICES[option]:
                 raise OptionError(
@@ -110,6 +121,7 @@ class Layer(Displayed):
         for name, value in fields.items():
             object.__setattr__(self, name, value)
         self._hold_sequences()
+        self._hold_merge()
         _ = self.members
 
     def _hold_sequences(self) -> None:
@@ -123,6 +135,15 @@ class Layer(Displayed):
                 shape = self.shapes_of_cell.text(name)
                 message = f"{name} is a matrix; the sequences of a layer are of vectors"
                 raise OptionError(Finding("matrix", message, found=f"{name} is {shape}"))
+
+    def _hold_merge(self) -> None:
+        """A merge has two directions to merge, and a stack reads vectors."""
+        if self.merge != "concat" and self.direction != "both":
+            message = f"merge={self.merge!r} needs two directions"
+            raise OptionError(Finding("options", message, found=self.direction, help="direction='both', or no merge"))
+        if self.merge == "apart" and self.layers > 1:
+            because = "the layer above would read two sequences"
+            raise OptionError(Finding("options", "merge='apart' goes with one layer only", because=because))
 
     @property
     def sizes(self) -> Mapping[str, Any]:
@@ -147,8 +168,8 @@ class Layer(Displayed):
 
     @property
     def output_width(self) -> Any:
-        """The width of y: D times that of one cell."""
-        return self.directions * self.width
+        """The width of y: D times that of one cell where directions are joined, else that of one."""
+        return self.directions * self.width if self.merge == "concat" else self.width
 
     @cached_property
     def members(self) -> tuple[Member, ...]:
@@ -226,7 +247,7 @@ class Layer(Displayed):
 
     def with_(self, /, **changes: Any) -> Layer:
         """The same layer with other options or sizes, e.g. `layer.with_(layout="batch")`."""
-        options = {name: getattr(self, name) for name in ("layers", "direction", "layout", "output", "realign")}
+        options = {name: getattr(self, name) for name in ("layers", "realign", *CHOICES)}
         cell = changes.pop("cell", self.cell)
         kept = {name: value for name, value in self.given if name in cell.letters}
         return Layer(cell, **(options | kept | changes))

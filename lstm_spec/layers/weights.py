@@ -95,7 +95,7 @@ def _named(layer: Layer, given: Mapping[str, Array], wanted: Mapping[str, Any], 
         raise TensorError(Finding("type", f"the {what} are no mapping", expected="names → arrays", found=kind))
     short = len(layer.members) == 1
     prefix = layer.members[0].prefix + "."
-    full = {n: prefix + n if short and prefix + n in wanted and n not in wanted else n for n in given}
+    full = {n: f"{prefix}{n}" if short and f"{prefix}{n}" in wanted and n not in wanted else n for n in given}
     for name, long in full.items():
         if name != long and long in given:
             raise TensorError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import groupby
 from typing import Any
 
@@ -17,10 +18,16 @@ def list_shapes(shapes: LayerShapes) -> Table:
     return Table(("tensor", "what it is"), groups)
 
 
-def list_counts(layer: Layer) -> Table:
-    """Every parameter with its count in letters and in the given sizes, and the total; a group a cell."""
+Counts = dict[str, Any]
+
+
+def list_counts(layer: Layer, rename: Callable[[Counts], Counts] = dict) -> Table:
+    """Every parameter with its count in letters and in the given sizes, and the total; a group a cell.
+
+    `rename` puts the counts under other names (a notation's).
+    """
     lettered = in_letters(layer)
-    formulas, counts = lettered.parameter_counts(), layer.parameter_counts()
+    formulas, counts = rename(lettered.parameter_counts()), rename(layer.parameter_counts())
     alone = len(layer.members) == 1
     groups = []
     for member in layer.members:

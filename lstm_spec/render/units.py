@@ -89,10 +89,11 @@ def _outputs(unit: Unit) -> Iterator[str]:
 
 
 def _within(unit: Unit) -> Iterator[str]:
-    if not unit.within:
+    if not any(mixing.of_units for mixing in unit.within):
         yield "no unit reads another's new value"
-    for left, what in unit.within:
-        yield f"{left} reads all of {what}, of every unit"
+    for mixing in unit.within:
+        whose = "of every unit" if mixing.of_units else "of no unit alone"
+        yield f"{mixing.equation} reads all of {_listed(mixing.vectors)}, {whose}"
 
 
 def _across(unit: Unit) -> Iterator[str]:
@@ -122,8 +123,13 @@ def _unlike_plain(unit: Unit) -> Iterator[str]:
     """Which of these answers are others than the plain LSTM's."""
     plain = lstm_cell()
     lines = [*_other_counts(unit), *_other_dependence(unit)]
-    lines += [f"{left} reads all of {what} within a step; there no unit reads another's" for left, what in unit.within]
-    lines += [f"{equation.split(' = ')[0]} is of no unit alone" for equation in unit.mixed]
+    mixing = [m.equation for m in unit.within if m.of_units]
+    if mixing:
+        verb = "reads" if len(mixing) == 1 else "read"
+        lines.append(f"within a step {_listed(mixing)} {verb} of every unit; there no unit reads another's new value")
+    if unit.mixed:
+        mixed = [equation.split(" = ")[0] for equation in unit.mixed]
+        lines.append(f"{_listed(mixed)} {'is' if len(mixed) == 1 else 'are'} of no unit alone")
     here, there = ([d.name for d in cell.states] for cell in (unit.cell, plain))
     lines += [f"there is no state {name}" for name in there if name not in here]
     lines += [f"there is a state {name}" for name in here if name not in there]
@@ -150,7 +156,11 @@ def _other_dependence(unit: Unit) -> Iterator[str]:
             if now != then:
                 found.setdefault((state, now, then), []).append(name)
     for (state, now, then), names in found.items():
-        words: dict[Reach, str] = {"none": f"no {state}", "own": f"{state}[{unit.index}] alone", "all": f"all of {state}"}
+        words: dict[Reach, str] = {
+            "none": f"no {state}",
+            "own": f"{state}[{unit.index}] alone",
+            "all": f"all of {state}",
+        }
         verb = "depends" if len(names) == 1 else "depend"
         yield f"{_listed(names)} {verb} on {words[now]}; there on {words[then]}"
 

@@ -14,47 +14,16 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lstm_spec.errors import Finding, OptionError
-from lstm_spec.symbolic.algebra import Name, Transpose, names, walk
+from lstm_spec.symbolic.algebra import Name, Node, Product, Transpose, names, walk
 from lstm_spec.symbolic.cell import Cell, Equation
 from lstm_spec.symbolic.rearranging import Reading, join_sums, order_sums, turn_products
 from lstm_spec.symbolic.shapes import matrices
+from lstm_spec.symbolic.signs import Sign, Style, Symbol, When, own_symbol, read_symbol, type_sign
 
-Style = Literal["subscript", "superscript", "angle", "compact", "tm1", "new"]
-When = Literal["", "before", "now", "after"]
 Form = Literal["columns", "rows", "rows transposed"]
 TIMELESS = ("parameter", "total")
 KINDS = {"W": "W|{}", "U": "U|{}", "P": "P|{}", "p": "p|{}", "b": "b|{}", "b_W": "b|W{}", "b_U": "b|U{}"}
 GRU = frozenset({"z", "r", "g"})
-
-
-@dataclass(frozen=True, slots=True)
-class Symbol:
-    """A head with a subscript: `W` with the prefix `x` and the gate `i` is `W_xi`; `text` is how it is typed."""
-
-    head: str
-    prefix: str
-    gate: str
-    text: str
-
-    @property
-    def subscript(self) -> str:
-        """`xi`."""
-        return self.prefix + self.gate
-
-
-def read_symbol(template: str, gate: str = "") -> Symbol:
-    """`W|x{}` and `i` → W_xi; a `+` in place of the bar types it without the underscore: Wi."""
-    head, bar, prefix = template.replace("+", "|").partition("|")
-    prefix, takes_gate, _ = prefix.partition("{}")
-    gate = gate if takes_gate else ""
-    glue = "_" if bar and "+" not in template and prefix + gate else ""
-    return Symbol(head, prefix, gate, head + glue + prefix + gate)
-
-
-def own_symbol(name: str) -> Symbol:
-    """A name of ours as it is."""
-    head, _, rest = name.partition("_")
-    return Symbol(head or "_", "", rest, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +42,8 @@ class Notation:
     `vectors` renames a gate, state or input, `gates` the same letter as a subscript of a parameter; `gru` holds both
     where a cell is a GRU. `kinds` are templates for parameters by what stands before their gate, `whole` for a whole
     name. `joined` is the template of the one matrix that meets `[h, x]`, `join` which comes first. In `form` "rows" a
-    vector is a row and a matrix is stored the other way round: `x W`; "rows transposed" is `x W^T`.
+    vector is a row and a matrix is stored the other way round: `x W`; "rows transposed" is `x W^T`. `output` is the
+    whole sequence that a layer returns, `order` the order of the equations.
     """
 
     name: str
@@ -90,45 +60,9 @@ class Notation:
     joined: str = "W|{}"
     form: Form = "columns"
     biases_last: bool = False
+    output: str = "y"
     order: tuple[str, ...] = ()
     remarks: tuple[Remark, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Sign:
-    """How a name is shown, at which time; `names` are the cell's own (several for a joined matrix)."""
-
-    names: tuple[str, ...]
-    symbol: Symbol
-    when: When
-    style: Style
-
-    @property
-    def text(self) -> str:
-        """`f_t`, `c^{<t-1>}`, `new_c`; a parameter has no time."""
-        return type_sign(self.symbol, self.when, self.style)
-
-
-def type_sign(symbol: Symbol, when: When, style: Style) -> str:
-    """A symbol at a time, as it is typed."""
-    if not when:
-        return symbol.text
-    time = "t-1" if when == "before" else "t"
-    match style:
-        case "subscript" if symbol.subscript:
-            return f"{symbol.head}_{{{symbol.subscript},{time}}}"
-        case "subscript":
-            return f"{symbol.text}_{{{time}}}" if len(time) > 1 else f"{symbol.text}_{time}"
-        case "superscript":
-            return f"{symbol.text}^{{{time}}}" if len(time) > 1 else f"{symbol.text}^{time}"
-        case "angle":
-            return f"{symbol.text}^{{<{time}>}}"
-        case "compact":
-            return symbol.text + time
-        case "tm1":
-            return symbol.text + "_tm1" * (when == "before")
-        case "new":
-            return "new_" * (when == "after") + symbol.text
 
 
 @dataclass(frozen=True)
@@ -190,11 +124,15 @@ def _rearranged(cell: Cell, notation: Notation, form: Form) -> Iterator[Equation
         yield Equation(equation.targets, node, equation.total)
 
 
-def _ordered(equations: tuple[Equation, ...], order: tuple[str, ...]) -> Iterator[Equation]:
-    """The equations that the school orders change places among themselves; the others stay."""
+def _ordered(equations: tuple[Equation, ...], order: tuple[str, ...]) -> tuple[Equation, ...]:
+    """The equations that the school orders change places, where they stand together; else all stay as written."""
     rank = {target: i for i, target in enumerate(order)}
-    ranked = iter(sorted((e for e in equations if e.targets[0] in rank), key=lambda e: rank[e.targets[0]]))
-    return (next(ranked) if e.targets[0] in rank else e for e in equations)
+    places = [i for i, equation in enumerate(equations) if equation.targets[0] in rank]
+    if not places or places[-1] - places[0] >= len(places):
+        return equations
+    first, end = places[0], places[-1] + 1
+    ranked = sorted(equations[first:end], key=lambda equation: rank[equation.targets[0]])
+    return (*equations[:first], *ranked, *equations[end:])
 
 
 def _is_turnable(cell: Cell) -> bool:
@@ -207,9 +145,7 @@ def _is_turnable(cell: Cell) -> bool:
     return left <= set(cell.parameters) and not any(e.total for e in cell.equations)
 
 
-def _left_names(node: object) -> Iterator[Name]:
-    from lstm_spec.symbolic.algebra import Product
-
+def _left_names(node: Node) -> Iterator[Name]:
     return names(node.left) if isinstance(node, Product) else iter(())
 
 
@@ -229,7 +165,7 @@ def _signs(cell: Cell, notation: Notation, equations: tuple[Equation, ...]) -> I
         if name in hidden:
             continue
         if role == "parameter":
-            yield name, Sign((name,), _parameter(name, notation, gates), "", notation.style)
+            yield name, Sign((name,), _parameter(name, cell, notation, gates), "", notation.style)
             continue
         symbol = read_symbol(vectors[base]) if base in vectors else own_symbol(base)
         yield name, Sign((name,), symbol, _when(cell, name), notation.style)
@@ -244,12 +180,17 @@ def _letters(cell: Cell, notation: Notation) -> tuple[dict[str, str], dict[str, 
 
     A letter whose new symbol another name of the cell has already stays as it is: Greff's z for g, beside a GRU's z.
     """
-    is_gru = GRU <= cell.roles.keys() and "c" not in cell.roles
+    is_gru = cell.roles.keys() >= GRU and "c" not in cell.roles
     vectors = dict(notation.vectors) | (dict(notation.gru_vectors) if is_gru else {})
     gates = dict(notation.gates) | (dict(notation.gru_gates) if is_gru else {})
     own = {name.removesuffix("'") for name, role in cell.roles.items() if role not in TIMELESS}
-    kept = {*cell.letters, *cell.parameters, *(name for name in own if name not in vectors)}
-    taken = {old for old, new in vectors.items() if read_symbol(new).text in kept - {old}}
+    kept = {*cell.parameters, *(name for name in own if name not in vectors)}
+
+    def is_taken(old: str, new: str) -> bool:
+        symbol = read_symbol(new)
+        return symbol.text in kept - {old} or type_sign(symbol, "now", notation.style) in cell.letters
+
+    taken = {old for old, new in vectors.items() if old in own and is_taken(old, new)}
     return (
         {old: new for old, new in vectors.items() if old not in taken},
         {old: new for old, new in gates.items() if old not in taken},
@@ -265,12 +206,25 @@ def _when(cell: Cell, name: str) -> When:
     return "before" if role == "state" or name + "'" in cell.roles else "now"
 
 
-def _parameter(name: str, notation: Notation, gates: Mapping[str, str]) -> Symbol:
+def _parameter(name: str, cell: Cell, notation: Notation, gates: Mapping[str, str]) -> Symbol:
+    """A parameter of a gate by its kind; one of something else, like W_proj, by its whole name or as it is."""
     if name in notation.whole:
         return read_symbol(notation.whole[name])
     kind, gate = _split(name)
     template = (KINDS | dict(notation.kinds)).get(kind)
-    return own_symbol(name) if template is None else read_symbol(template, _renamed(gate, gates))
+    is_gate = gate in cell.roles or re.fullmatch("([A-Za-z][0-9]*)?", gate)
+    is_of_kind = kind != "W" or _reads_input(name, cell)
+    return read_symbol(template, _renamed(gate, gates)) if template and is_gate and is_of_kind else own_symbol(name)
+
+
+def _reads_input(matrix: str, cell: Cell) -> bool:
+    """Whether a matrix multiplies something of the input: Udacity's W_u does not."""
+    inputs = {declared.name for declared in cell.inputs}
+    return any(
+        isinstance(node, Product) and node.left == Name(matrix) and any(n.name in inputs for n in names(node.right))
+        for equation in cell.equations
+        for node in walk(equation.expression)
+    )
 
 
 def _renamed(gate: str, gates: Mapping[str, str]) -> str:
@@ -284,7 +238,7 @@ def _settled(signs: dict[str, Sign], cell: Cell, notation: Notation) -> dict[str
 
     Raises OptionError where that does not help.
     """
-    for _ in signs:
+    while True:
         shown = Counter([sign.text for sign in signs.values()] + list(cell.letters))
         alike = [key for key, sign in signs.items() if shown[sign.text] > 1]
         own = {key: _own(signs[key]) for key in alike}

@@ -31,10 +31,12 @@ def join_sums(node: Node, reading: Reading, *, inputs_first: bool) -> Node:
 
     Before: several products in a sum. After: one, where the first of them stood.
     """
-    node = _rebuilt(node, lambda n: join_sums(n, reading, inputs_first=inputs_first))
+    def inner(term: Node) -> Node:
+        return join_sums(term, reading, inputs_first=inputs_first)
+
     if not isinstance(node, Add | Subtract):
-        return node
-    terms = _terms(node)
+        return _rebuilt(node, inner)
+    terms = [(sign, inner(term)) for sign, term in _terms(node)]
     by_gate: dict[str, list[Term]] = {}
     for term in terms:
         if (gate := _gate(term, reading)) is not None:
@@ -74,19 +76,18 @@ def _joined(products: list[Any], reading: Reading, inputs_first: bool) -> Node:
 
 def order_sums(node: Node, reading: Reading) -> Node:
     """`W x + b_W + U h + b_U` → `W x + U h + b_W + b_U`, and numbers after them, wherever a product is in a sum."""
-    node = _rebuilt(node, lambda n: order_sums(n, reading))
     if not isinstance(node, Add | Subtract):
-        return node
+        return _rebuilt(node, lambda n: order_sums(n, reading))
 
     def rank(term: Term) -> int:
         if isinstance(term[1], Number):
             return 2
         return 1 if isinstance(term[1], Name) and term[1].name in reading.parameters else 0
 
-    terms = _terms(node)
+    terms = [(sign, order_sums(term, reading)) for sign, term in _terms(node)]
     ranked = sorted(terms, key=rank)
     has_product = any(isinstance(term, Product) for _, term in terms)
-    return _sum(ranked) if has_product and ranked[0][0] is Add else node
+    return _sum(ranked if has_product and ranked[0][0] is Add else terms)
 
 
 def turn_products(node: Node, kept: frozenset[str]) -> Node:

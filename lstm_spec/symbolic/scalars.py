@@ -22,7 +22,6 @@ from lstm_spec.symbolic.algebra import (
     Node,
     Number,
     Product,
-    Subtract,
     Transpose,
 )
 from lstm_spec.symbolic.cell import Equation
@@ -30,7 +29,7 @@ from lstm_spec.symbolic.printing import text
 from lstm_spec.symbolic.shapes import Shapes
 
 LETTERS = "qpsuvwabde"
-SUM, TERM, ATOM = 1, 2, 3  # how tightly what was written binds
+SUM, SIGMA, TERM, ATOM = 1, 2, 3, 4  # how tightly what was written binds; Σ has its range behind it
 Index = int | str
 
 
@@ -96,7 +95,7 @@ class Scalars:
             case Transpose():
                 return self._entry(node.operand, column or 1, depth, row)
             case Negate():
-                return f"-{self._bracketed(node.operand, row, depth, column, TERM)}", SUM
+                return f"-{self._bracketed(node.operand, row, depth, column, ATOM)}", TERM
             case Elementwise():
                 return self._elementwise(node, row, depth, column)
             case Product():
@@ -112,20 +111,16 @@ class Scalars:
         shown, binding = self._entry(node, row, depth, column)
         return f"({shown})" if binding < least else shown
 
-    def _elementwise(
-        self, node: Elementwise, row: Index, depth: int, column: Index | None
-    ) -> tuple[str, int]:
-        binds = TERM if isinstance(node, Multiply | Divide) else SUM
-        tighter = binds + 1 if isinstance(node, Subtract | Divide) else binds
+    def _elementwise(self, node: Elementwise, row: Index, depth: int, column: Index | None) -> tuple[str, int]:
+        binds, right = (TERM, ATOM) if isinstance(node, Multiply | Divide) else (SUM, SIGMA)
         left = self._bracketed(node.left, row, depth, column, binds)
-        # A sum over q has its range behind it, and may stand in a sum but in no product.
-        return f"{left} {node.sign} {self._bracketed(node.right, row, depth, column, tighter)}", binds
+        return f"{left} {node.sign} {self._bracketed(node.right, row, depth, column, right)}", binds
 
     def _product(self, node: Product, row: Index, depth: int, column: Index | None) -> tuple[str, int]:
         over, count = self._letter(depth), self.columns(node.left)
         left = self._bracketed(node.left, row, depth + 1, over, ATOM)
         right = self._bracketed(node.right, over, depth + 1, column, ATOM)
-        return f"Σ_{over} {left} {right} ({over} = 1…{count})", SUM
+        return f"Σ_{over} {left} {right} ({over} = 1…{count})", SIGMA
 
     def _joined(self, node: Join, row: Index, depth: int) -> tuple[str, int]:
         if isinstance(row, str):

@@ -61,7 +61,5 @@ def dependence(cell: Cell) -> Mapping[str, Mapping[str, Reach]]:
         for name, reach in direct.items():
             for leaf, inner in found.get(name, {name: "own"}).items():
                 reached[leaf] = wider(reached.get(leaf, "none"), through(reach, inner))
-        found |= {target: reached for target in equation.targets}
+        found |= dict.fromkeys(equation.targets, reached)
     return found
-
-

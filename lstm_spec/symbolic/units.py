@@ -14,7 +14,7 @@ from typing import Any
 from sympy import Integer
 
 from lstm_spec.errors import Finding, SizeError, safe
-from lstm_spec.symbolic.algebra import FUNCTIONS, Call, Join, Name, Node, Number, Product, Transpose, walk
+from lstm_spec.symbolic.algebra import FUNCTIONS, Call, Join, Name, Node, Product, Transpose, names, walk
 from lstm_spec.symbolic.cell import Cell, Equation, letter
 from lstm_spec.symbolic.printing import size_text, text
 from lstm_spec.symbolic.scalars import Scalars
@@ -52,12 +52,21 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True)
+class Mixing:
+    """An equation of the unit that reads whole vectors of the same step; those of units, or those of no unit."""
+
+    equation: str
+    vectors: tuple[str, ...]
+    of_units: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Unit:
-    """One unit of a cell; `sizes` are the cell's, `width` the letters of the number of units.
+    """One unit of a cell; `width` is the number of units in letters.
 
     `whole` are parameters that a unit's equations read with every row, `unowned` those that only equations of no unit
-    (`mixed`) read. `sums` counts its equations with a matrix product: a neuron is one. `within` says what a unit's equation reads of the others' values of the same step; `across` how a
-    value after the step depends on a state before it.
+    (`mixed`) read. `sums` counts its equations with a matrix product: a neuron is one. `within` says what its equations
+    read of others' values of the same step; `across` how a value after the step depends on a state before it.
     """
 
     cell: Cell
@@ -71,7 +80,7 @@ class Unit:
     unowned: Mapping[str, int]
     outputs: tuple[str, ...]
     mixed: tuple[str, ...]
-    within: tuple[tuple[str, str], ...]
+    within: tuple[Mixing, ...]
     across: tuple[tuple[str, str, Reach], ...]
     sums: int
 
@@ -103,7 +112,9 @@ class Unit:
             },
             "outputs": list(self.outputs),
             "of_no_unit": list(self.mixed),
-            "within_a_step": [{"equation": left, "reads_all_of": what} for left, what in self.within],
+            "within_a_step": [
+                {"equation": m.equation, "reads_all_of": list(m.vectors), "of_units": m.of_units} for m in self.within
+            ],
             "across_steps": [{"value": a, "state": b, "entries": reach} for a, b, reach in self.across],
         }
 
@@ -120,7 +131,8 @@ def describe_unit(cell: Cell, index: Any, sizes: Mapping[str, Any]) -> Unit:
     """
     for name in cell.letters:
         if not _is_number(sizes.get(name)):
-            message = f"{name} = {safe(sizes.get(name, name), 40)} is no number"
+            given = safe(sizes.get(name, name), 40)
+            message = f"{name} is not given" if given == name else f"{name} = {given} is no number"
             because = "a unit is one of a number of units"
             raise SizeError(Finding("size", message, because=because, help=f"give it one, e.g. {name}=10"))
     return _Describer(cell, {letter(name): Integer(sizes[name]) for name in cell.letters}).unit(index)
@@ -148,7 +160,8 @@ class _Describer:
         """Everything about one unit."""
         index = self._index(given)
         entries = [self._learned(e, target, index) for e, target in self.own]
-        whole = {name: self._size(name) for _, all_rows in entries for name in all_rows}
+        every_row = {name for _, names_read in entries for name in names_read}
+        whole = {name: self._size(name) for name in self.cell.parameters if name in every_row}
         learned = self._without(tuple(entry for entry, _ in entries), whole)
         named = {name for entry in learned for name in (*entry.weights, *entry.others)} | set(whole)
         letters = size_text(self.width, self.cell.letters)
@@ -245,17 +258,20 @@ class _Describer:
 
     # ---- who reads whom ----
 
-    def _within(self) -> Iterator[tuple[str, str]]:
-        """Each of the unit's equations that reads a whole vector of this step, and that vector."""
+    def _within(self) -> Iterator[Mixing]:
+        """Each of the unit's equations that reads a whole vector of this step."""
         for equation in dict.fromkeys(e for e, _ in self.own):
-            for name, reach in reads(equation.expression, self.cell).items():
-                if reach == "all" and self.cell.roles[name] in ("gate", "next"):
-                    yield equation.left, name
-            for node in walk(equation.expression):
-                if isinstance(node, Call) and FUNCTIONS[node.function].across:
-                    (inner,) = node.tensors
-                    if not isinstance(inner, Name | Number):
-                        yield equation.left, text(inner)
+            calls = [
+                n for n in walk(equation.expression) if isinstance(n, Call) and FUNCTIONS[n.function].across
+            ]  # a function over a whole vector, e.g. of every unit's weighted sum
+            whole = [text(n.tensors[0]) for n in calls if not isinstance(n.tensors[0], Name)]
+            inside = {m.name for n in calls if not isinstance(n.tensors[0], Name) for m in names(n)}
+            read = reads(equation.expression, self.cell).items()
+            new = [n for n, r in read if r == "all" and self.cell.roles[n] in ("gate", "next") and n not in inside]
+            if of_units := [n for n in new if self._of_units(n)] + whole:
+                yield Mixing(equation.left, tuple(of_units), of_units=True)
+            if others := [n for n in new if not self._of_units(n)]:
+                yield Mixing(equation.left, tuple(others), of_units=False)
 
     def _across(self) -> Iterator[tuple[str, str, Reach]]:
         reached = dependence(self.cell)

@@ -49,6 +49,25 @@ def test_it_begins_at_a_given_state(command, folder, names):
     np.testing.assert_array_equal(arrays("y.npz")["y"], y)
 
 
+def test_lengths_and_a_mask_of_them_are_one(command, folder):
+    x, lengths = arrays("x.npz")["x"], np.array([7, 3])
+    np.savez("a.npz", x=x, lengths=lengths)
+    np.savez("b.npz", x=x, mask=np.arange(7)[:, None] < lengths)
+    for name in "ab":
+        assert command("run", "weights.npz", "--input", f"{name}.npz", "--output", f"{name}_y.npz").code == 0
+    found = arrays("a_y.npz")
+    assert_equal(found, arrays("b_y.npz"))
+    assert not found["y"][3:, 1].any()
+    np.testing.assert_array_equal(found["h"][1], found["y"][2, 1])
+
+
+def test_padding_repeats_on_request(command, folder):
+    np.savez("a.npz", x=arrays("x.npz")["x"], lengths=np.array([7, 3]))
+    command("run", "weights.npz", "--input", "a.npz", "--output", "y.npz", "--padding", "repeat")
+    y = arrays("y.npz")["y"]
+    np.testing.assert_array_equal(y[3:, 1], np.broadcast_to(y[2, 1], (4, 4)))
+
+
 def test_a_run_in_two_parts_is_one_run(command, folder):
     x = arrays("x.npz")["x"]
     command("run", "weights.npz", "--input", "x.npz", "--output", "whole.npz")
@@ -132,8 +151,8 @@ NAMES = "error[input]: the input does not have the layer's names\n  at       x.n
         ({"x": (7, 2, 3), "h": (2, 4)}, f"{NAMES}  found    unknown: h\n  help     x, or x and every state\n"),
         (
             {"x": (7, 2, 3), "lengths": (2,)},
-            "error[input]: lengths are not supported yet\n  at       x.npz\n  found    lengths\n"
-            "  help     run the sequences one by one\n",
+            "error[lengths]: the lengths do not fit x\n  expected 2 whole numbers, one a sample\n"
+            "  found    float64 (2,)\n",
         ),
     ],
 )

@@ -53,6 +53,19 @@ def test_message(case: Case) -> None:
     assert str(caught.value) == case.message
 
 
+ABOUT_SIZES = ("error[dimension]", "error[product]", "error[undetermined]")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_only_sizes_wait_for_inference(case: Case) -> None:
+    """A text whose names are wrong is no cell at all."""
+    if case.message.startswith(ABOUT_SIZES) or case.name in ("syntax: numbers in a product", "syntax: an index"):
+        parse(case.text)
+    else:
+        with pytest.raises(CellError):
+            parse(case.text)
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_carets_stand_under_what_is_meant(case: Case) -> None:
     with pytest.raises(CellError) as caught:

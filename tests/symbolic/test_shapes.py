@@ -235,6 +235,7 @@ def test_backward_cell_reads_saved_values() -> None:
         ("h' = W^T x", {"W": "n×k"}),
         ("h' = (-W) x", {"W": "k×n"}),
         ("h' = (P * W) x", {"W": "k×n", "P": "k×n"}),
+        ("h' = (A B) x + A h", {"A": "k×k", "B": "k×n"}),
         ("h' = A B x + A h", {"A": "k×k", "B": "k×n"}),
         # one row is a size: x^T x
         ("s = x^T x\nh' = tanh(h s)", {"s": "1"}),

@@ -14,7 +14,7 @@ from typing import Any
 from lstm_spec.compiler.program import Loop, Op, Program, shapes, uses
 from lstm_spec.compiler.targets.letters import Reading, read_letters
 from lstm_spec.compiler.targets.python_text import ATOM, HELPERS, Scope, Writer, identifier, wrapped
-from lstm_spec.errors import InternalError
+from lstm_spec.errors import Finding, SizeError
 from lstm_spec.symbolic.printing import size_text
 
 STRANGE = r'[^ -~]|["\\]'  # what no equation that was parsed has, and would end a docstring
@@ -24,7 +24,7 @@ def emit_numpy(program: Program, title: str) -> str:
     """The module's source: `pack`, one step function for each loop, `run`.
 
     `run(packed, x, *states)` takes x (T, B, n) and each state (B, width), in the program's order, and returns the
-    output followed by the states after the last step.
+    output followed by the states after the last step. Raises SizeError when a size is open and no array has it.
     """
     return "\n".join(_Emitter(program).lines(title)).rstrip() + "\n"
 
@@ -39,7 +39,7 @@ class _Emitter:
         self.step_name = {loop.name: "step" if single else f"step_{identifier(loop.name)}" for loop in program.loops}
         self.named = frozenset(program.layer.cell.defined)
         put_out = [sequence for loop in program.loops for sequence in loop.outputs]
-        self.sequences = {program.input, *put_out, *(op.out for s in program.stages for op in s.before)}
+        self.sequences = {*program.inputs, *put_out, *(op.out for s in program.stages for op in s.before)}
         self.packed = self._packed_names()
         self.functions = frozenset(self.step_name.values())
         self.step_sizes = {loop.name: self._passed_sizes(loop) for loop in program.loops}
@@ -129,8 +129,8 @@ class _Emitter:
         program = self.program
         states = [s.before for s in program.states]
         letters = self._run_letters()
-        scope = self._scope(self.prefix, letters, [program.input, *states, *self.packed])
-        yield from wrapped(f"def run({', '.join(['packed', *map(scope, [program.input, *states])])}):")
+        scope = self._scope(self.prefix, letters, [*program.inputs, *states, *self.packed])
+        yield from wrapped(f"def run({', '.join(['packed', *map(scope, [*program.inputs, *states])])}):")
         yield f'    """{self._run_shapes()}"""'
         unpacked = [*map(scope, self.packed), *map(scope.size, self.packed_sizes)]
         if unpacked:
@@ -176,8 +176,10 @@ class _Emitter:
         layer = self.program.layer
         letters = layer.cell.letters
         n, width = (size_text(s, letters) for s in (self.shapes[self.program.input][0], layer.output_width))
-        y = f"y (T, B, {width})" if layer.output == "sequence" else f"y (B, {width}), the last step"
-        return f"x (T, B, {n}) -> {y}, and the states after the last step."
+        apart = f"{layer.directions}, " if layer.merge == "apart" else ""
+        y = f"y (T, {apart}B, {width})" if layer.output == "sequence" else f"y ({apart}B, {width}), the last step"
+        mask = ", alive (T, B, 1)" if self.program.mask else ""
+        return f"x (T, B, {n}){mask} -> {y}, and the states after the last step."
 
     # ---- sizes that are letters ----
 
@@ -211,8 +213,9 @@ class _Emitter:
         """The letters that `run` needs and cannot read from its arrays: `pack` hands them on."""
         letters = self._run_letters()
         missing = letters - set(self._readings(letters, self._run_arrays()))
-        if lost := missing - set(self._readings(missing, self.program.parameters)):
-            raise InternalError(f"no array has the size {', '.join(sorted(map(str, lost)))}")
+        if lost := sorted(map(str, missing - set(self._readings(missing, self.program.parameters)))):
+            help = f"give the layer numbers for them: layer.at({', '.join(f'{name}=…' for name in lost)})"
+            raise SizeError(Finding("size", f"no array's shape tells {' and '.join(lost)}", help=help))
         return sorted(missing, key=str)
 
     def _run_arrays(self) -> list[str]:

@@ -31,6 +31,8 @@ OPERATORS: dict[str, tuple[int, tuple[int, ...], str]] = {
     "rows": (ATOM, (ATOM,), "{0}[..., {start}:{stop}]"),
     "columns": (ATOM, (ATOM,), "{0}[:, {start}:{stop}]"),
     "reverse_time": (ATOM, (ATOM,), "{0}[::-1]"),
+    "apart": (ATOM, (SUM, SUM), "np.stack([{0}, {1}], axis=-3)"),
+    "select": (ATOM, (SUM, SUM, SUM), "np.where({0}, {1}, {2})"),
     "last": (ATOM, (ATOM,), "{0}[-1]"),
     "identity": (ATOM, (ATOM,), "{0}"),
     "tanh": (ATOM, (SUM,), "np.tanh({0})"),
