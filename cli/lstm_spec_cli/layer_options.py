@@ -45,7 +45,9 @@ class CellOptions:
     peephole_output: Annotated[str | None, _option("Which c the output gate sees.", metavar="after|before")] = None
     gate_activation: Annotated[str | None, _option("Of i, f and o; sigmoid without.", metavar="FUNCTION")] = None
     candidate_activation: Annotated[str | None, _option("Of g; tanh without.", metavar="FUNCTION")] = None
-    output_activation: Annotated[str | None, _option("Of c' where h reads it; tanh without.", metavar="FUNCTION")] = None
+    output_activation: Annotated[str | None, _option("Of c' where h reads it; tanh without.", metavar="FUNCTION")] = (
+        None
+    )
     layer_norm: Annotated[str | None, _option("As published there.", metavar="ba|tfa|tf1|tflite")] = None
     clip: Annotated[str | None, _option("Hold pre-activations in -X to X.", metavar="X")] = None
     clip_cell: Annotated[str | None, _option("Hold the stored c' in -X to X.", metavar="X")] = None

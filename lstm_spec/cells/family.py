@@ -48,7 +48,7 @@ def _lines(options: LstmOptions) -> Iterator[str]:
         yield _normalized_whole(live, options)
     for gate in "ifgo":
         if options.gate_hidden and gate in live:
-            yield f"a_{gate} = tanh({_sum(_terms(gate, options))})"
+            yield f"a_{gate} = tanh({_sum(_terms(gate, replace(options, peephole='none', peephole_output='after')))})"
         yield f"{gate} = {_coupled(gate, options) or _gate(gate, options)}"
     yield f"c' = {_stored(options)}"
     yield f"h' = {_output(options)}"
@@ -76,7 +76,7 @@ def _gate(gate: str, options: LstmOptions) -> str:
 
 def _preactivation(gate: str, options: LstmOptions) -> list[str]:
     if options.gate_hidden:
-        return [f"V_{gate} a_{gate}", *([f"d_{gate}"] if options.bias != "none" else [])]
+        return [f"V_{gate} a_{gate}", *_peephole(gate, options), *([f"d_{gate}"] if options.bias != "none" else [])]
     if options.layer_norm in ("ba", "tfa"):
         return [f"z_{gate}", *_peephole(gate, options)]
     if options.layer_norm == "none":

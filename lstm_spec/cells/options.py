@@ -106,7 +106,9 @@ class LstmOptions:
                 "tflite": "the bias is added once, after the gain",
             }.get(self.layer_norm, "one bias is added after both normalizations")
             known = " or ".join(wanted[self.layer_norm])
-            yield _clash(f"bias={self.bias!r} does not go with layer_norm={self.layer_norm!r}", because, f"bias {known}")
+            yield _clash(
+                f"bias={self.bias!r} does not go with layer_norm={self.layer_norm!r}", because, f"bias {known}"
+            )
         if self.gate_hidden and self.layer_norm != "none":
             yield _clash(
                 "gate_hidden does not go with layer_norm", "no published cell says which sum is normalized", "drop one"

@@ -17,10 +17,10 @@ import numpy as np
 from sympy import Integer
 
 from lstm_spec.compiler.lowering import lower
+from lstm_spec.compiler.masks import alive_steps
 from lstm_spec.compiler.passes import optimize
 from lstm_spec.compiler.program import Program, input_shape
 from lstm_spec.compiler.targets.numpy import emit_numpy
-from lstm_spec.compiler.masks import alive_steps
 from lstm_spec.errors import Finding, OptionError, SizeError, TensorError, safe
 from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.weights import FLOATS, PLAIN, State, hold_weights, solve_sizes

@@ -28,7 +28,7 @@ NATIVE = Dialect(
         *(
             Packing(family.format(gate), (family.format(gate),), option=option)
             for family, option in GATED.items()
-            for gate in "ifgo"
+            for gate in ("ifo" if family == "p_{}" else "ifgo")
         ),
         Packing("W_proj", ("W_proj",), option=("projection", True)),
     ),

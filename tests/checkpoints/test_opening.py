@@ -1,8 +1,8 @@
 """Opening: only regular files, recognised by content, held against their suffix, opened once and alone."""
 
+import errno
 import gzip
 import json
-import errno
 import os
 import pickle
 import socket

@@ -1,4 +1,4 @@
-"""Lengths, masks and merges: each held against runs of single samples, or of single directions, put together by hand."""
+"""Lengths, masks and merges, each held against runs of single samples or single directions, put together by hand."""
 
 from __future__ import annotations
 
@@ -141,8 +141,7 @@ def test_a_stack_of_sums_is_narrow() -> None:
     [
         (
             {"lengths": [7, 7, 8, -1]},
-            "error[lengths]: a length is out of range\n  expected 0 to T = 7\n"
-            "  found    8 of sample 2, -1 of sample 3",
+            "error[lengths]: a length is out of range\n  expected 0 to T = 7\n  found    8 of sample 2, -1 of sample 3",
         ),
         (
             {"lengths": [7, 7]},
