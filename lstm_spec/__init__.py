@@ -7,8 +7,8 @@
     Layer ──lower──▶ Program ──optimize──▶ Program ──emit──▶ NumPy source ──load──▶ Compiled ──▶ arrays
     file or live layer ──read──▶ Tensors ──recognize──▶ Layer + Weights ──check──▶ Report ──render──▶ terminal | JSON
 
-Rooms, each importing only those to its right:
-`cli > render > conformance > frameworks > compiler | checkpoints > dialects > layers > cells > symbolic > display | errors`
+Rooms, each importing only those to its right: `cli > render > conformance > frameworks > compiler | checkpoints >
+dialects > layers > cells > symbolic > display | errors`
 
     >>> import lstm_spec as ls
     >>> ls.lstm("n", "k").parameter_count
@@ -25,12 +25,25 @@ if TYPE_CHECKING:
     from lstm_spec import dialects as dialects
     from lstm_spec.compiler.compiled import Compiled as Compiled
     from lstm_spec.compiler.compiled import compile_layer as compile
+    from lstm_spec.compiler.networks import compile_network as compile_network
     from lstm_spec.conformance.checking import check as check
     from lstm_spec.conformance.reading import read as read
     from lstm_spec.conformance.report import Report as Report
     from lstm_spec.errors import LstmSpecError as LstmSpecError
     from lstm_spec.layers.factory import lstm as lstm
+    from lstm_spec.layers.forms import build_form as build_form
     from lstm_spec.layers.layer import Layer as Layer
+    from lstm_spec.layers.modules import Dense as Dense
+    from lstm_spec.layers.modules import Dropout as Dropout
+    from lstm_spec.layers.modules import Embedding as Embedding
+    from lstm_spec.layers.modules import Input as Input
+    from lstm_spec.layers.modules import RepeatVector as RepeatVector
+    from lstm_spec.layers.modules import Shared as Shared
+    from lstm_spec.layers.network import Network as Network
+    from lstm_spec.layers.noise import RecurrentDropout as RecurrentDropout
+    from lstm_spec.layers.noise import Zoneout as Zoneout
+    from lstm_spec.layers.noise import zoneout as zoneout
+    from lstm_spec.layers.recurrent import Recurrent as Recurrent
     from lstm_spec.layers.tensors import Tensors as Tensors
     from lstm_spec.layers.weights import State as State
     from lstm_spec.layers.weights import Weights as Weights
@@ -43,38 +56,64 @@ __version__ = "0.1.0"
 PUBLIC: dict[str, tuple[str, str]] = {
     "Cell": ("symbolic.cell", "Cell"),
     "Compiled": ("compiler.compiled", "Compiled"),
+    "Dense": ("layers.modules", "Dense"),
+    "Dropout": ("layers.modules", "Dropout"),
+    "Embedding": ("layers.modules", "Embedding"),
+    "Input": ("layers.modules", "Input"),
     "Layer": ("layers.layer", "Layer"),
     "LstmSpecError": ("errors", "LstmSpecError"),
+    "Network": ("layers.network", "Network"),
+    "Recurrent": ("layers.recurrent", "Recurrent"),
+    "RecurrentDropout": ("layers.noise", "RecurrentDropout"),
+    "RepeatVector": ("layers.modules", "RepeatVector"),
     "Report": ("conformance.report", "Report"),
+    "Shared": ("layers.modules", "Shared"),
     "State": ("layers.weights", "State"),
     "Tensors": ("layers.tensors", "Tensors"),
     "Weights": ("layers.weights", "Weights"),
+    "Zoneout": ("layers.noise", "Zoneout"),
+    "build_form": ("layers.forms", "build_form"),
     "cells": ("cells", ""),
     "check": ("conformance.checking", "check"),
     "compile": ("compiler.compiled", "compile_layer"),
+    "compile_network": ("compiler.networks", "compile_network"),
     "dialects": ("dialects", ""),
     "lstm": ("layers.factory", "lstm"),
     "parse": ("symbolic.language", "parse"),
     "read": ("conformance.reading", "read"),
+    "zoneout": ("layers.noise", "zoneout"),
 }
 
 __all__ = [
     "Cell",
     "Compiled",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "Input",
     "Layer",
     "LstmSpecError",
+    "Network",
+    "Recurrent",
+    "RecurrentDropout",
+    "RepeatVector",
     "Report",
+    "Shared",
     "State",
     "Tensors",
     "Weights",
+    "Zoneout",
     "__version__",
+    "build_form",
     "cells",
     "check",
     "compile",
+    "compile_network",
     "dialects",
     "lstm",
     "parse",
     "read",
+    "zoneout",
 ]
 
 

@@ -75,9 +75,9 @@ class Compiled:
     ) -> tuple[Array, State]:
         """The output and the states after the last step; no state means zeros.
 
-        `lengths` (B,), whole numbers from 0 to T, end each sample's sequence early; `mask`, of booleans in the layout of
-        x without its rows, leaves single steps out. Such a step keeps the states, and y there is what the layer's
-        padding says; a reverse cell starts at each sample's own end.
+        `lengths` (B,), whole numbers from 0 to T, end each sample's sequence early; `mask`, booleans in the layout of x
+        without its rows, leaves single steps out. Such a step keeps the states, and y there is what the layer's padding
+        says; a reverse cell starts at each sample's own end.
         """
         packed = self._packed(weights)
         layer, sequence = self._sequence(x, packed)
