@@ -11,9 +11,9 @@ from typing import Any
 from lstm_spec.conformance.custom import read_custom
 from lstm_spec.conformance.numbers import compare_numbers
 from lstm_spec.conformance.reading import no_layer
-from lstm_spec.conformance.readings import Reading
+from lstm_spec.conformance.readings import Reading, place
 from lstm_spec.conformance.recognizing import recognize
-from lstm_spec.conformance.report import Agreement, FoundLayer, Report, Row
+from lstm_spec.conformance.report import Agreement, FoundLayer, Report, Row, shape_text
 from lstm_spec.conformance.solving import solve
 from lstm_spec.conformance.sources import open_source
 from lstm_spec.dialects import get
@@ -64,7 +64,7 @@ def _differing(agreement: Agreement, reading: Reading, tensors: Tensors) -> list
         Finding(
             "numbers",
             f"{safe(reading.where)} computes something else than {agreement.engine}",
-            at=f"{safe(tensors.origin)} : {safe(reading.where)}",
+            at=place(tensors, reading.where),
             expected=f"a difference of at most {agreement.tolerance:.0e}",
             found=f"{agreement.difference:.1e}",
             because=f"read as {reading.dialect.name}: {reading.dialect.title}",
@@ -78,8 +78,7 @@ def _check_custom(tensors: Tensors, layer: Layer) -> Report:
     shapes = solved.parameter_shapes()
     lettered = Layer(solved.cell, layers=solved.layers, direction=solved.direction).parameter_shapes()
     rows = tuple(
-        Row(name, f"({', '.join(map(str, lettered[name]))})", tuple(map(int, shapes[name])), weights[name].shape)
-        for name in weights
+        Row(name, shape_text(lettered[name]), tuple(map(int, shapes[name])), weights[name].shape) for name in weights
     )
     found = FoundLayer(tensors.origin, solved, "lstm-spec", rows)
     return Report(tensors.origin, (found,), ())

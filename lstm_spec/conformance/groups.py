@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from lstm_spec.cells.family import LstmOptions, lstm_cell
 from lstm_spec.conformance.operators import apply_live_options
-from lstm_spec.conformance.readings import Reading
-from lstm_spec.dialects import Dialect
+from lstm_spec.conformance.readings import Reading, place
+from lstm_spec.dialects import Dialect, Packing
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.layer import Direction, Layer
 from lstm_spec.layers.tensors import Tensors
@@ -56,7 +56,7 @@ def read_group(group: Group, tensors: Tensors) -> Reading | Finding:
     """The group as one layer, or why it is none."""
     dialect, found = group.dialect, group.found
     where = group.prefix.rstrip("./") or tensors.origin
-    at = f"{safe(tensors.origin)} : {safe(where)}"
+    at = place(tensors, where)
     gates = _gate_count(group, tensors)
     if gates in (1, 3):
         return _other_cell(where, "GRU" if gates == 3 else "simple RNN", group, tensors)
@@ -91,22 +91,35 @@ def _direction(group: Group, layer: Layer, tensors: Tensors) -> Direction:
 
 
 def _gate_count(group: Group, tensors: Tensors) -> int | None:
-    """How many gates the recurrent matrices say there are; None where they disagree, or a projection hides it."""
-    packed = {p.name: p for p in group.dialect.packings if p.name in group.dialect.recurrent}
-    if "weight_hr" in group.kinds or len(packed) > 1:
+    """How many gates the recurrent matrices hold and most tensors confirm; None where that is open."""
+    gated = {p.name: p for p in group.dialect.packings if p.gates}
+    recurrent = group.dialect.recurrent & set(gated)
+    kinds = [(kind, tensors[name].shape) for (kind, _, _), name in group.found.items() if kind in gated]
+    widths = {_sides(gated[kind], shape)[1] for kind, shape in kinds if kind in recurrent}
+    k = widths.pop() if len(widths) == 1 else 0
+    if "weight_hr" in group.kinds or k == 0:
         return None
-    counts = set()
-    for (kind, _, _), name in group.found.items():
-        shape = tensors[name].shape[-2:]
-        if kind in packed and len(shape) == 2:
-            rows, columns = shape[::-1] if packed[kind].transposed else shape
-            counts.add(rows // columns if columns and rows % columns == 0 else None)
-    return counts.pop() if len(counts) == 1 else None
+    counts = [(kind, _sides(gated[kind], shape)[0] / (k * len(gated[kind].families))) for kind, shape in kinds]
+    of_recurrent = {count for kind, count in counts if kind in recurrent}
+    gates = of_recurrent.pop() if len(of_recurrent) == 1 else 0.0
+    votes = sum(count == gates for _, count in counts)
+    return int(gates) if gates.is_integer() and 2 * votes > len(counts) else None
+
+
+def _sides(packing: Packing, shape: tuple[int, ...]) -> tuple[int, int]:
+    """The side of a tensor along which its gates lie, and the other; 0 for what it has not."""
+    is_matrix = packing.families[0][0] in "WU"
+    if len(shape) < 1 + is_matrix:
+        return 0, 0
+    if not is_matrix:
+        return shape[-1], 0
+    rows, columns = shape[-2:]
+    return (columns, rows) if packing.transposed else (rows, columns)
 
 
 def _other_cell(where: str, kind: str, group: Group, tensors: Tensors) -> Finding:
     return Finding(
         "unread",
         f"{safe(where)} is a {kind}, by the rows of its recurrent matrix; this version reads LSTMs",
-        at=f"{safe(tensors.origin)} : {', '.join(safe(n) for n in group.names)}",
+        at=f"{place(tensors)} : {', '.join(safe(n) for n in group.names)}",
     )

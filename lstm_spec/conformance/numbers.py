@@ -36,7 +36,9 @@ def load_tensors(reading: Reading, tensors: Tensors) -> dict[str, Array] | str:
         arrays[own] = load()
     dtypes = {a.dtype for a in arrays.values()}
     if len(dtypes) > 1 or not dtypes <= set(FLOATS):
-        return f"the weights are {', '.join(sorted(map(str, dtypes)))}; compiled code takes float32 or float64"
+        return (
+            f"the weights are {', '.join(sorted(map(str, dtypes)))}; compiled code takes one dtype, float32 or float64"
+        )
     return arrays
 
 

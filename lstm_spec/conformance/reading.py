@@ -6,7 +6,7 @@ from typing import Any
 
 from lstm_spec.conformance.custom import read_custom
 from lstm_spec.conformance.numbers import load_tensors
-from lstm_spec.conformance.readings import Reading, Recognized
+from lstm_spec.conformance.readings import Reading, Recognized, place
 from lstm_spec.conformance.recognizing import recognize
 from lstm_spec.conformance.solving import solve
 from lstm_spec.conformance.sources import open_source
@@ -37,7 +37,7 @@ def read(
         raise TensorError(errors[0])
     arrays = load_tensors(reading, tensors)
     if isinstance(arrays, str):
-        raise TensorError(Finding("dtype", arrays, at=f"{safe(tensors.origin)} : {safe(reading.where)}"))
+        raise TensorError(Finding("dtype", arrays, at=place(tensors, reading.where)))
     return solution.layer, reading.dialect.unpack(arrays, solution.layer)
 
 

@@ -1,4 +1,4 @@
-"""A reading, as a value: some tensors taken for one recurrent layer, its sizes still open."""
+"""A reading, as a value: some tensors taken for one recurrent layer, its sizes still open; and where things are."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lstm_spec.dialects import Dialect
-from lstm_spec.errors import Finding
+from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.layer import Layer
-from lstm_spec.layers.tensors import Operator
+from lstm_spec.layers.tensors import Operator, Tensors
+
+
+def place(tensors: Tensors, *inside: str) -> str:
+    """Where something is: `model.npz : encoder : weight_ih_l0`; a layer without a prefix is the file itself."""
+    return " : ".join(safe(part) for part in (tensors.origin, *(p for p in inside if p != tensors.origin)))
 
 
 @dataclass(frozen=True, slots=True)

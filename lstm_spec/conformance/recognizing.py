@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from lstm_spec.conformance.groups import Group, group_names, read_group
 from lstm_spec.conformance.operators import read_node
-from lstm_spec.conformance.readings import Reading, Recognized
+from lstm_spec.conformance.readings import Reading, Recognized, place
 from lstm_spec.conformance.unnamed import readings_by_shape
 from lstm_spec.dialects import DIALECTS, Dialect
 from lstm_spec.errors import Finding, safe
@@ -47,7 +47,7 @@ def recognize(tensors: Tensors, dialect: Dialect | None = None) -> Recognized:
     """
     account = Account(list(tensors.findings))
     if tensors.format == "onnx":
-        found = [read_node(op, _at(tensors, safe(op.where)), account.findings) for op in tensors.operators]
+        found = [read_node(op, place(tensors, op.where), account.findings) for op in tensors.operators]
         readings = [reading for reading in found if reading]
     else:
         readings = list(_read_names(tensors, [dialect] if dialect else list(DIALECTS.values()), account))
@@ -58,7 +58,8 @@ def recognize(tensors: Tensors, dialect: Dialect | None = None) -> Recognized:
     for reading in readings:
         account.findings += reading.problems
     used = {name for r in readings for name in (*r.names.values(), *r.constants)}
-    used |= {name for operator in tensors.operators for name in operator.tensors.values()}
+    if tensors.format == "onnx":  # what its operators use is told with them
+        used |= {name for operator in tensors.operators for name in operator.tensors.values()}
     for name in tensors:
         if name not in used | account.told and _is_suspect(name, tensors):
             account.tell(_looks_recurrent(name, tensors), [name])
@@ -85,7 +86,7 @@ def _doubled(group: Group, tensors: Tensors) -> Finding:
     return Finding(
         "names",
         f"{', '.join(safe(n, 60) for n in group.doubles)}: there is another tensor of that kind",
-        at=_at(tensors, safe(group.prefix.rstrip("./") or tensors.origin)),
+        at=place(tensors, group.prefix.rstrip("./") or tensors.origin),
         found=", ".join(safe(n, 60) for n in group.names),
         help=f"{group.dialect.name} has one of each; rename or remove what is no part of the layer",
     )
@@ -116,10 +117,6 @@ def _looks_recurrent(name: str, tensors: Tensors) -> Finding:
     help = "name the dialect with --dialect, or rename the tensors"
     if tensors.format == "onnx":
         reader, expected, help = "operator", "an operator LSTM that has it as a constant", ""
-    at = _at(tensors, f"{safe(name)} {tensors[name].shape}")
+    at = f"{place(tensors, name)} {tensors[name].shape}"
     message = f"{safe(name)} looks recurrent by its name, and no {reader} reads it"
     return Finding("unread", message, at, expected, help=help)
-
-
-def _at(tensors: Tensors, where: str) -> str:
-    return f"{safe(tensors.origin)} : {where}"

@@ -11,6 +11,11 @@ from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.layer import Layer
 
 
+def shape_text(sizes: tuple[Any, ...]) -> str:
+    """`(4*k, n)`, `(k,)`, as Python writes a shape."""
+    return f"({', '.join(map(str, sizes))}{',' * (len(sizes) == 1)})"
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One tensor: its name in the source, its derived shape in letters and numbers, the shape that was found.
@@ -143,7 +148,8 @@ class Report(Displayed):
     def verdict(self) -> str:
         """One line: conforms or not, and how many of what."""
         errors = sum(f.severity == "error" for f in self.findings)
-        layers = f"{len(self.layers)} LSTM layer{'s' * (len(self.layers) != 1)}"
+        has_c = all("c" in {s.name for s in found.layer.cell.states} for found in self.layers)
+        layers = f"{len(self.layers)} {'LSTM ' * has_c}layer{'s' * (len(self.layers) != 1)}"
         return f"conforms: {layers}" if self.ok else f"does not conform: {layers}, {errors} error{'s' * (errors != 1)}"
 
     def to_dict(self) -> dict[str, Any]:

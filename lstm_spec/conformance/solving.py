@@ -12,8 +12,8 @@ from typing import Any
 
 from sympy import Integer, Symbol
 
-from lstm_spec.conformance.readings import Reading
-from lstm_spec.conformance.report import Row
+from lstm_spec.conformance.readings import Reading, place
+from lstm_spec.conformance.report import Row, shape_text
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.sizes import LARGEST
@@ -33,7 +33,7 @@ class Expected:
     @property
     def symbolic(self) -> str:
         """`(4*k, n)`."""
-        return f"({', '.join(map(str, self.sizes))}{',' * (len(self.sizes) == 1)})"
+        return shape_text(self.sizes)
 
 
 @dataclass(slots=True)
@@ -77,7 +77,7 @@ def solve(reading: Reading, tensors: Tensors) -> Solution:
     layer = reading.layer.at(**of_layer) if of_layer else reading.layer
     numbers = {Symbol(n, integer=True, positive=True): v for n, v in sizes.items()}
     rows = tuple(_row(e, numbers) for e in expected)
-    at = f"{safe(tensors.origin)} : {safe(reading.where)}"
+    at = place(tensors, reading.where)
     findings = [_tie(letter, values, votes, reading, at) for letter, values in winners.items() if letter in tied]
     findings += [
         _blame(e, row, votes, at)

@@ -18,6 +18,8 @@ from lstm_spec.layers.tensors import Operator, Tensor, Tensors
 
 # A layer stands before its cell: it says more.
 KINDS = {"LSTM": "LSTM", "LSTMCell": "LSTM", "GRU": "GRU", "SimpleRNN": "RNN"}
+# Keras 3.15: sigmoid and tanh of float64 come back rounded (3e-8), on JAX even with JAX_ENABLE_X64.
+SINGLE = ("numpy", "jax")
 
 
 def _keras() -> Any:
@@ -76,15 +78,24 @@ def _operators(layer: Any) -> Iterator[Operator]:
 
 
 def forward(request: Request) -> tuple[Array, dict[str, Array]]:
-    """What `keras.layers.LSTM` computes from these tensors, with its own options and both outputs turned on."""
+    """What `keras.layers.LSTM` computes from these tensors, with its own options and both outputs turned on.
+
+    Raises Refused for float64 on a backend that has none, or when the backend is not installed.
+    """
     keras = _keras()
+    backend = keras.backend.backend()
+    if request.x.dtype == np.float64 and backend in SINGLE:
+        raise Refused(f"its {backend} backend computes float64 layers in float32")
     config = _config(request) | {"return_sequences": True, "return_state": True, "dtype": str(request.x.dtype)}
     layer = keras.layers.LSTM.from_config(config)
     x = request.x.swapaxes(0, 1)
     layer.build(x.shape)
     layer.set_weights([request.tensors[v.name] for v in layer.weights])
     prefix = request.layer.members[0].prefix
-    y, h, c = layer(x, initial_state=[request.state[f"{prefix}.h"], request.state[f"{prefix}.c"]])
+    # As tensors: Keras would round a float64 array to its default float32 on the way.
+    given = (x, request.state[f"{prefix}.h"], request.state[f"{prefix}.c"])
+    sequence, *state = (keras.ops.convert_to_tensor(a, dtype=str(a.dtype)) for a in given)
+    y, h, c = layer(sequence, initial_state=state)
     arrays = [_to_numpy(value) for value in (y, h, c)]
     return arrays[0].swapaxes(0, 1), named_states(request.layer, {"h": arrays[1][None], "c": arrays[2][None]})
 

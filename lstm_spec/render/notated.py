@@ -50,14 +50,17 @@ def notated_text(notated: Notated) -> str:
 
 def notated_latex(notated: Notated) -> str:
     """The cell as one `aligned` environment; what to know stands above it as comments."""
-    cell = notated.cell
+    return "\n".join([*_comments(notated, "% "), _aligned(notated)])
+
+
+def _aligned(notated: Notated) -> str:
     lines = []
-    for declared in cell.declarations:
+    for declared in notated.cell.declarations:
         size = r" \times ".join(_size_latex(notated, size) for size in _turned(notated, declared))
         lines.append(rf"{sign_latex(_timed(notated, declared.name))} &\in \mathbb{{R}}^{{{size}}}")
     lines += [_equation_latex(notated, equation) for equation in notated.equations]
     body = " \\\\\n".join(lines)
-    return "\n".join([*_comments(notated, "% "), rf"\begin{{aligned}}{chr(10)}{body}{chr(10)}\end{{aligned}}"])
+    return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
 
 
 def notated_markdown(notated: Notated) -> str:
@@ -65,9 +68,7 @@ def notated_markdown(notated: Notated) -> str:
     school = notated.notation
     told = [notated.cell.description, f"Notation: {school.title} ({school.source})."]
     told += [f"Note: {remark}." for remark in notated.remarks]
-    body = notated_latex(notated).split("\n")
-    shown = "\n".join(line for line in body if not line.startswith("% "))
-    return "\n\n".join(filter(None, [*told, f"$$\n{shown}\n$$"]))
+    return "\n\n".join(filter(None, [*told, f"$$\n{_aligned(notated)}\n$$"]))
 
 
 FORMATS = {"text": notated_text, "latex": notated_latex, "markdown": notated_markdown}

@@ -31,6 +31,7 @@ def join_sums(node: Node, reading: Reading, *, inputs_first: bool) -> Node:
 
     Before: several products in a sum. After: one, where the first of them stood.
     """
+
     def inner(term: Node) -> Node:
         return join_sums(term, reading, inputs_first=inputs_first)
 

@@ -1,0 +1,128 @@
+"""The comparison of numbers: a wrong reading is found out by running both, whatever the shapes say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import lstm_spec as ls
+from lstm_spec import dialects
+from lstm_spec.conformance import numbers
+from lstm_spec.errors import TensorError
+from lstm_spec.frameworks import named_states
+from tests.conformance.sets import keras_names, onnx_names, torch_names
+from tests.frameworks.peers import misread
+
+ENGINES = {
+    "pytorch": ("torch", torch_names(n=7, k=6)),
+    "keras": ("keras", keras_names(n=7, k=6)),
+    "onnx": ("onnxruntime", onnx_names(n=7, k=6)),
+}
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("gates", ["ifog", "figo", "gifo"])
+def test_a_wrong_gate_order_is_found_out(name, gates, monkeypatch):
+    """The table of a dialect is changed: shapes still fit, and the numbers do not."""
+    engine, tensors = ENGINES[name]
+    pytest.importorskip(engine, reason=f"{engine} is not installed")
+    assert ls.check(tensors).ok
+    wrong = misread(dialects.get(name), gates)
+    monkeypatch.setattr(dialects, "DIALECTS", {**dialects.DIALECTS, name: wrong})
+    report = ls.check(tensors, dialect=name)
+    (finding,) = report.findings
+    assert not report.ok
+    assert (finding.code, finding.expected) == ("numbers", "a difference of at most 1e-03")
+    assert finding.because == f"read as {name}: {wrong.title}"
+    assert finding.message == f"arrays computes something else than {engine}"
+    agreement = report.layers[0].agreement
+    assert agreement.difference > 0.01
+    assert str(agreement) == f"DIFFERS from {engine} within {agreement.difference:.1e} (limit 1e-03)"
+
+
+@pytest.fixture
+def torch():
+    return pytest.importorskip("torch", reason="torch is not installed")
+
+
+def test_numbers_can_be_left_out(monkeypatch):
+    monkeypatch.setattr(numbers, "forward", None)
+    assert ls.check(torch_names(), numbers=False).layers[0].agreement is None
+
+
+def test_an_engine_that_is_not_installed(monkeypatch):
+    monkeypatch.setattr(numbers, "installed", lambda engine: False)
+    assert str(ls.check(torch_names()).layers[0].agreement) == (
+        'not compared with torch: it is not installed (pip install "lstm-spec[frameworks]")'
+    )
+    assert str(ls.check(onnx_names()).layers[0].agreement) == (
+        'not compared with onnxruntime: it is not installed (pip install "lstm-spec[onnx]")'
+    )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30, -1e38])
+def test_values_that_are_no_weights(value, torch, recwarn):
+    """NaN and infinity where the other has them too are agreement; no warning escapes."""
+    tensors = torch_names()
+    tensors["weight_ih_l0"][0, 0] = value
+    report = ls.check(tensors)
+    assert report.layers[0].agreement.engine == "torch"
+    assert report.ok, str(report)
+    assert not recwarn.list
+
+
+def perturbed(change):
+    """Our own output as the framework's, with one thing changed."""
+
+    def forward(engine, request):
+        weights = dialects.get("pytorch").unpack(request.tensors, request.layer)
+        y, state = ls.compile(request.layer)(request.x, weights, request.state)
+        states = {"h": state["h"][None].copy(), "c": state["c"][None].copy()}
+        y = change(y, states)
+        return y, named_states(request.layer, states)
+
+    return forward
+
+
+def set_nan(y, states):
+    states["c"][0, 0, 0] = np.nan
+    return y
+
+
+def shift_state(y, states):
+    states["h"] += 0.1
+    return y
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [(set_nan, "inf"), (shift_state, "1.0e-01"), (lambda y, _: y[:, :1], "inf"), (lambda y, _: y * 0, "5.3e-01")],
+)
+def test_any_difference_is_a_finding(change, found, monkeypatch, torch):
+    """A number that only one side has, a state alone, a shape."""
+    monkeypatch.setattr(numbers, "forward", perturbed(change))
+    report = ls.check(torch_names())
+    (finding,) = report.findings
+    assert finding.code == "numbers"
+    assert finding.found.startswith(found)
+    assert not report.ok
+
+
+@pytest.mark.parametrize("scale", [1, 3, 10])
+def test_large_weights_are_no_false_alarm(scale, torch):
+    """A recurrence with large weights is chaotic: few steps keep rounding far from a wrong order."""
+    rng = np.random.default_rng(0)
+    tensors = {n: rng.uniform(-scale, scale, a.shape).astype("float32") for n, a in torch_names(n=64, k=128).items()}
+    assert ls.check(tensors).ok
+    wrong = replace(ls.check(tensors).layers[0].agreement, difference=1.0)
+    assert "DIFFERS" in str(wrong)
+
+
+def test_a_reading_with_errors_is_not_run(monkeypatch):
+    monkeypatch.setattr(numbers, "forward", None)
+    tensors = torch_names() | {"bias_hh_l0": np.zeros(3, "float32")}
+    assert ls.check(tensors).layers[0].agreement is None
+    with pytest.raises(TensorError, match=r"^error\[shape\]: bias_hh_l0 does not fit"):
+        ls.read(tensors)

@@ -1,0 +1,403 @@
+"""Which tensors make a layer: names, prefixes, several layers, other cells, arrays without names."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save_file
+
+import lstm_spec as ls
+from lstm_spec.errors import OptionError, TensorError
+from tests.conformance.sets import (
+    drawn,
+    keras_names,
+    node_attributes,
+    node_tensors,
+    onnx_model,
+    onnx_names,
+    own_names,
+    torch_names,
+)
+
+
+def found(source, **options):
+    """`{where: (dialect, summary)}` of a report that conforms."""
+    report = ls.check(source, numbers=False, **options)
+    assert report.ok, str(report)
+    return {f.where: (f.dialect, f.summary) for f in report.layers}
+
+
+def messages(report):
+    return [str(finding) for finding in report.findings]
+
+
+# ---- names ----
+
+
+@pytest.mark.parametrize("prefix", ["", "encoder.rnn.", "module.", "module.encoder.0.", "a b.", "ж."])
+def test_a_prefix_is_the_place(prefix):
+    where = prefix.rstrip(".") or "arrays"
+    assert found(torch_names(prefix)) == {where: ("pytorch", "n = 3, k = 4, forward, two biases")}
+    assert found(torch_names(prefix, cell=True)) == {where: ("pytorch", "n = 3, k = 4, forward, two biases")}
+
+
+@pytest.mark.parametrize(
+    ("options", "summary"),
+    [
+        ({"bias": False}, "n = 3, k = 4, forward, no bias"),
+        ({"layers": 3}, "n = 3, k = 4, 3 layers, forward, two biases"),
+        ({"both": True}, "n = 3, k = 4, bidirectional, two biases"),
+        ({"layers": 2, "both": True, "projection": 2}, "n = 3, r = 2, k = 4, 2 layers, bidirectional, two biases"),
+        ({"n": 4, "k": 4}, "n = 4, k = 4, forward, two biases"),
+        ({"n": 1, "k": 1}, "n = 1, k = 1, forward, two biases"),
+        ({"n": 12, "k": 3, "layers": 11}, "n = 12, k = 3, 11 layers, forward, two biases"),
+    ],
+)
+def test_pytorch_sizes_from_shapes_alone(options, summary):
+    assert found(torch_names(**options)) == {"arrays": ("pytorch", summary)}
+
+
+@pytest.mark.parametrize("prefix", ["", "lstm/lstm_cell/", "model_weights/lstm/lstm/lstm_cell/", "a.b/"])
+@pytest.mark.parametrize("end", ["", ":0"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_keras_names(prefix, end, bias):
+    """Files of Keras 2 write `kernel:0`; a Dense layer beside it has a kernel and a bias too."""
+    tensors = keras_names(prefix, bias=bias, end=end) | drawn({"dense/kernel:0": (4, 16), "dense/bias:0": (16,)})
+    report = ls.check(tensors, numbers=False)
+    (layer,) = report.layers
+    assert (layer.where, layer.dialect) == (prefix.rstrip("./") or "arrays", "keras")
+    assert layer.summary == f"n = 3, k = 4, forward, {'one bias' if bias else 'no bias'}"
+    assert layer.layer.layout == "batch"
+    assert layer.assumed == ("activation = tanh", "recurrent_activation = sigmoid", "go_backwards = False")
+    assert (report.ok, report.other) == (True, ("dense/kernel:0", "dense/bias:0"))
+
+
+@pytest.mark.parametrize("prefix", ["", "encoder.", "encoder/"])
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("peephole", [True, False])
+def test_onnx_names(prefix, d, peephole):
+    tensors = {prefix + name: a for name, a in onnx_names(d=d, peephole=peephole).items()}
+    report = ls.check(tensors)
+    (layer,) = report.layers
+    turn = "bidirectional" if d == 2 else "forward"
+    assert (layer.where, layer.dialect) == (prefix.rstrip("./") or "arrays", "onnx")
+    assert layer.summary == f"n = 3, k = 4, {turn}, two biases"
+    assert ("direction = forward" in layer.assumed) == (d == 1)
+    assert layer.agreement.difference < 1e-6
+
+
+OWN = [
+    {"bias": bias, "peephole": peephole, "coupled": coupled, **extra}
+    for bias in ("one", "two", "none")
+    for peephole in (False, True)
+    for coupled in (None, "f=1-i", "i=1-f")
+    for extra in (
+        {},
+        {"projection": 2},
+        {"layers": 2},
+        {"bidirectional": True},
+        {"reverse": True},
+        {"layers": 2, "bidirectional": True, "projection": 2},
+    )
+]
+
+
+@pytest.mark.parametrize("options", OWN, ids=str)
+def test_our_own_npz_comes_back(options, tmp_path):
+    layer = ls.lstm(3, 4, **options)
+    weights = layer.random(0)
+    weights.save(tmp_path / "w.npz")
+    again, read = ls.read(tmp_path / "w.npz")
+    assert again == layer
+    assert list(read) == list(weights)
+    assert all(np.array_equal(read[name], a) for name, a in weights.items())
+    report = ls.check(tmp_path / "w.npz")
+    assert report.ok
+    assert report.layers[0].layer == layer
+    assert str(report.layers[0].agreement) == "not compared: these tensors are this package's own"
+
+
+def test_several_layers_of_several_kinds():
+    tensors = torch_names("enc.") | torch_names("dec.", n=4, k=5, cell=True) | keras_names("head/lstm/")
+    tensors |= {f"own.{name}": a for name, a in own_names().items()} | drawn({"fc.weight": (2, 5), "fc.bias": (2,)})
+    assert found(tensors) == {
+        "enc": ("pytorch", "n = 3, k = 4, forward, two biases"),
+        "dec": ("pytorch", "n = 4, k = 5, forward, two biases"),
+        "head/lstm": ("keras", "n = 3, k = 4, forward, one bias"),
+        "own": ("lstm-spec", "n = 3, k = 4, forward, one bias"),
+    }
+    assert ls.check(tensors, numbers=False).other == ("fc.weight", "fc.bias")
+    layer, weights = ls.read(tensors, at="dec")
+    assert (layer.sizes, weights["l0.W_f"].shape) == ({"n": 4, "k": 5}, (5, 4))
+    with pytest.raises(TensorError, match="there are 4 layers, and they are no stack"):
+        ls.read(tensors)
+
+
+def test_two_layers_of_one_place_are_told_apart():
+    tensors = torch_names() | keras_names()
+    assert list(found(tensors)) == ["arrays", "arrays#2"]
+    assert ls.read(tensors, at="arrays#2")[0].cell == ls.lstm(3, 4).cell
+
+
+def test_one_place_taken_twice():
+    """`kernel` and `kernel:0`, or a cell's names beside a layer's: neither is left out in silence."""
+    report = ls.check(keras_names() | drawn({"kernel:0": (3, 16)}), numbers=False)
+    assert messages(report) == [
+        "error[names]: kernel:0: there is another tensor of that kind\n"
+        "  at       arrays\n"
+        "  found    kernel, recurrent_kernel, bias\n"
+        "  help     keras has one of each; rename or remove what is no part of the layer"
+    ]
+    assert not ls.check(torch_names("x.") | torch_names("x.", cell=True), numbers=False).ok
+
+
+def test_a_dialect_leaves_only_its_own_names():
+    tensors = torch_names("enc.") | keras_names("lstm/")
+    report = ls.check(tensors, dialect="keras", numbers=False)
+    assert [f.where for f in report.layers] == ["lstm"]
+    assert [f.code for f in report.findings] == ["unread"] * 4  # enc.weight_ih_l0 and the other three
+    assert not report.ok
+    with pytest.raises(OptionError, match="no dialect is called caffe"):
+        ls.check(tensors, dialect="caffe")
+
+
+# ---- what is in no reading ----
+
+
+@pytest.mark.parametrize("cell", [True, False])
+@pytest.mark.parametrize(("gates", "kind"), [(3, "GRU"), (1, "simple RNN")])
+def test_another_cell_in_pytorchs_names(gates, kind, cell):
+    tensors = torch_names("enc.", gates=gates, cell=cell) | drawn({"fc.weight": (2, 4)})
+    report = ls.check(tensors)
+    assert messages(report) == [
+        f"error[unread]: enc is a {kind}, by the rows of its recurrent matrix; this version reads LSTMs\n"
+        f"  at       arrays : {', '.join(name for name in tensors if name.startswith('enc'))}"
+    ]
+    assert (report.ok, report.layers, report.other) == (False, (), ("fc.weight",))
+
+
+@pytest.mark.parametrize("biases", [(12,), (2, 12), None])
+def test_a_gru_in_keras_names(biases):
+    """With `reset_after` its bias has two rows."""
+    tensors = keras_names("gru/gru_cell/", gates=3, bias=False)
+    tensors |= drawn({"gru/gru_cell/bias": biases} if biases else {})
+    (finding,) = ls.check(tensors).findings
+    assert finding.message == "gru/gru_cell is a GRU, by the rows of its recurrent matrix; this version reads LSTMs"
+
+
+def test_a_gru_beside_an_lstm_is_not_passed_over():
+    report = ls.check(torch_names("a.") | torch_names("b.", gates=3), numbers=False)
+    assert ([f.where for f in report.layers], report.ok) == (["a"], False)
+    assert report.verdict == "does not conform: 1 LSTM layer, 1 error"
+
+
+def test_a_gru_of_our_own_is_no_lstm(tmp_path):
+    layer = ls.Layer(ls.cells.get("gru"), n=3, k=4)
+    layer.random(0).save(tmp_path / "gru.npz")
+    assert not ls.check(tmp_path / "gru.npz").ok
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lstm.i2h.weight",
+        "decoder/rnn/weights",
+        "my_GRU_matrix",
+        "weight_hh_l0_extra",
+        "enc/weight_ih_l0",
+        "x\nweight_hh_l0",
+        "weight_ih_l9999",
+    ],
+)
+def test_a_recurrent_name_in_no_reading_is_unread(name):
+    report = ls.check(torch_names("enc.") | drawn({name: (16, 4)}), numbers=False)
+    assert [f.code for f in report.findings] == ["unread"]
+    assert not report.ok
+    assert name not in report.other
+
+
+def test_lone_biases_are_unread():
+    report = ls.check(torch_names("enc.") | drawn({"dec.bias_ih_l0": (16,), "dec.bias_hh_l0": (16,)}), numbers=False)
+    assert [f.message.split()[0] for f in report.findings] == ["dec.bias_ih_l0", "dec.bias_hh_l0"]
+
+
+def test_a_name_inside_a_told_name_is_still_told():
+    """`rnn.w` is part of the text of `rnn.weight_ih_l0`'s finding, and no part of what it tells."""
+    tensors = torch_names("rnn.", gates=3) | drawn({"rnn.w": (16, 4)})
+    assert len(ls.check(tensors).findings) == 2
+
+
+def test_no_lstm_at_all():
+    with pytest.raises(TensorError) as caught:
+        ls.check(drawn({"fc.weight": (2, 4), "fc.bias\x1b[31m": (2,)}))
+    assert str(caught.value) == (
+        "error[no-lstm]: there is no LSTM here\n"
+        "  at       arrays\n"
+        "  expected names such as weight_ih_l0, recurrent_kernel or l0.W_f, or an ONNX operator LSTM\n"
+        "  found    2 tensors: fc.weight, fc.bias\\x1b[31m"
+    )
+    with pytest.raises(TensorError) as caught:
+        ls.read(drawn({f"fc{i}.weight": (2, 4) for i in range(8)}))
+    assert str(caught.value).splitlines()[-1] == (
+        "  found    8 tensors: fc0.weight, fc1.weight, fc2.weight, fc3.weight, fc4.weight and 3 more"
+    )
+    with pytest.raises(TensorError, match="no tensors at all"):
+        ls.check({})
+
+
+def test_what_is_unread_is_why_nothing_can_be_read():
+    with pytest.raises(TensorError, match=r"^error\[unread\]: enc is a GRU"):
+        ls.read(torch_names("enc.", gates=3))
+
+
+# ---- arrays without names ----
+
+
+def renamed(tensors, order=None):
+    arrays = list(tensors.values())
+    return {f"arr_{i}": arrays[j] for i, j in enumerate(order or range(len(arrays)))}
+
+
+def test_unnamed_arrays_are_ambiguous():
+    report = ls.check(renamed(onnx_names()))
+    assert messages(report) == [
+        "error[ambiguous]: names and operators say nothing, and the shapes do not tell the order of the gates\n"
+        "  at       arrays\n"
+        "  expected one reading\n"
+        "  found    onnx: arr_0 = W, arr_1 = R, arr_2 = B\n"
+        "  help     name the dialect (--dialect), or the tensors; one recorded step would decide too"
+    ]
+    assert (report.ok, report.layers, report.other) == (False, (), ())
+    assert [f.code for f in ls.check(renamed(torch_names(bias=False))).findings] == ["ambiguous"]
+    with pytest.raises(TensorError, match=r"^error\[ambiguous\]"):
+        ls.read(renamed(onnx_names()))
+
+
+@pytest.mark.parametrize(
+    ("dialect", "tensors", "summary"),
+    [
+        ("onnx", onnx_names(), "n = 3, k = 4, forward, two biases"),
+        ("onnx", onnx_names(d=2, peephole=True), "n = 3, k = 4, bidirectional, two biases"),
+        ("onnx", onnx_names(bias=False), "n = 3, k = 4, forward, no bias"),
+        ("keras", keras_names(), "n = 3, k = 4, forward, one bias"),
+        ("pytorch", torch_names(bias=False), "n = 3, k = 4, forward, no bias"),
+        ("pytorch", torch_names(bias=False, projection=2), "n = 3, r = 2, k = 4, forward, no bias"),
+    ],
+)
+@given(data=st.data())
+@settings(max_examples=5, deadline=None)
+def test_a_dialect_and_one_fit_are_a_reading(dialect, tensors, summary, data):
+    """In any order of the arrays, and whatever they are called."""
+    order = data.draw(st.permutations(range(len(tensors))))
+    unnamed = renamed(tensors, order)
+    assert found(unnamed, dialect=dialect) == {"arrays": (dialect, summary)}
+    _, weights = ls.read(unnamed, dialect=dialect)
+    _, named = ls.read(tensors, dialect=dialect)
+    assert all(np.array_equal(weights[name], a) for name, a in named.items())
+    looks_recurrent = {f"lstm_{name}": a for name, a in unnamed.items()}
+    assert found(looks_recurrent, dialect=dialect) == {"arrays": (dialect, summary)}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "tensors"),
+    [
+        ("onnx", onnx_names(4, 4)),
+        ("keras", keras_names(n=4)),
+        ("pytorch", torch_names(n=4, bias=False)),
+        ("pytorch", torch_names()),  # the two biases could change places
+    ],
+)
+def test_two_fits_are_ambiguous_even_with_a_dialect(dialect, tensors):
+    report = ls.check(renamed(tensors), dialect=dialect)
+    assert ([f.code for f in report.findings], report.ok) == (["ambiguous"], False)
+    assert len(report.findings[0].found.splitlines()) == 2
+
+
+def test_too_many_unnamed_arrays_are_no_lstm():
+    with pytest.raises(TensorError, match="there is no LSTM here"):
+        ls.check(drawn({f"arr_{i}": (16, 4) for i in range(6)}))
+
+
+# ---- ties and majorities ----
+
+
+def test_a_majority_names_the_one_that_is_wrong():
+    tensors = torch_names("enc.") | drawn({"enc.weight_ih_l0": (20, 3)})
+    assert messages(ls.check(tensors)) == [
+        "error[shape]: enc.weight_ih_l0 does not fit\n"
+        "  at       arrays : enc : enc.weight_ih_l0\n"
+        "  expected (4*k, n) = (16, 3)\n"
+        "  found    (20, 3)\n"
+        "  because  k = 4 from enc.weight_hh_l0, enc.bias_ih_l0, enc.bias_hh_l0, n = 3 from enc.weight_ih_l0"
+    ]
+
+
+def test_a_tie_names_both_parties():
+    tensors = drawn({"weight_ih_l0": (20, 3), "weight_hh_l0": (20, 4), "bias_ih_l0": (16,), "bias_hh_l0": (12,)})
+    report = ls.check(tensors)
+    assert messages(report) == [
+        "error[tie]: the tensors of arrays do not agree on k, and no side has the majority\n"
+        "  at       arrays\n"
+        "  found    k = 4 from weight_hh_l0, bias_ih_l0; k = 5 from weight_ih_l0, weight_hh_l0\n"
+        "  help     one of these tensors has a wrong shape"
+    ]
+    assert "(4*k, n) = ?, found (20, 3)  <--" in str(report)
+
+
+def test_a_tie_of_batches(tmp_path):
+    """Two constant initial states of different batches: either could be wrong."""
+    tensors = node_tensors() | drawn({"initial_h": (1, 3, 4)})
+    del tensors["sequence_lens"]
+    (tmp_path / "m.onnx").write_bytes(onnx_model(tensors, node_attributes()))
+    (finding,) = ls.check(tmp_path / "m.onnx").findings
+    assert finding.message == "the tensors of node do not agree on B, and no side has the majority"
+    assert finding.found == "B = 2 from initial_c; B = 3 from initial_h"
+
+
+# ---- dtypes ----
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int8", "int64", "bool"])
+def test_shapes_are_checked_where_numbers_cannot_be(dtype, tmp_path):
+    save_file({name: a.astype(dtype) for name, a in torch_names().items()}, tmp_path / "half.safetensors")
+    report = ls.check(tmp_path / "half.safetensors")
+    assert report.ok
+    pytest.importorskip("torch", reason="torch is not installed")
+    assert str(report.layers[0].agreement) == (
+        f"not compared with torch: the weights are {dtype}; compiled code takes one dtype, float32 or float64"
+    )
+
+
+def test_bfloat16_has_shapes_and_no_numbers(tmp_path):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    from safetensors.torch import save_file as save_torch
+
+    tensors = {f"\x1b[31m.{n}": torch.from_numpy(a).bfloat16() for n, a in torch_names().items()}
+    save_torch(tensors, tmp_path / "b.safetensors")
+    for source in (tmp_path / "b.safetensors", tensors):
+        report = ls.check(source)
+        assert report.ok
+        assert "(bfloat16) cannot be read" in str(report.layers[0].agreement)
+        assert "\x1b" not in str(report)
+        with pytest.raises(TensorError, match="cannot be read"):
+            ls.read(source)
+
+
+def test_mixed_dtypes_are_said():
+    tensors = torch_names()
+    tensors["bias_hh_l0"] = tensors["bias_hh_l0"].astype("float64")
+    with pytest.raises(TensorError) as caught:
+        ls.read(tensors)
+    assert str(caught.value) == (
+        "error[dtype]: the weights are float32, float64; compiled code takes one dtype, float32 or float64\n"
+        "  at       arrays"
+    )
+    assert ls.check(tensors).ok
+
+
+def test_a_value_that_is_no_array():
+    with pytest.raises(TensorError) as caught:
+        ls.check({"weight_ih_l0": [[1.0]]})
+    assert str(caught.value) == ("error[type]: weight_ih_l0 is no array\n  expected an array\n  found    list")
