@@ -118,6 +118,19 @@ class Compiled:
         y, after = self(np.expand_dims(x_t, time), packed, state)
         return (y if self.layer.output == "last" else np.squeeze(y, time)), after
 
+    def unbatched(
+        self, x: Array, weights: Mapping[str, Array] | Packed, state: Mapping[str, Array] | None = None
+    ) -> tuple[Array, State]:
+        """One sample without a batch axis: `x (T, n)` → `y (T, D·k)`, each state `(width,)` in and out."""
+        if not isinstance(x, np.ndarray) or x.ndim != 2:
+            found = str(x.shape) if isinstance(x, np.ndarray) else type(x).__name__
+            raise TensorError(Finding("shape", "x is not one sample", "", f"(T, {self._rows(self.layer)})", found))
+        alone = None if state is None else {name: np.expand_dims(array, 0) for name, array in state.items()}
+        leading = self.layer.layout == "batch"
+        y, after = self(np.expand_dims(x, 0 if leading else 1), weights, alone)
+        axis = 0 if leading else -2  # the batch stands before the rows, or first
+        return np.squeeze(y, axis), State({name: array[0] for name, array in after.items()})
+
     def pack(self, weights: Mapping[str, Array]) -> Packed:
         """The weights, checked and gathered once; goes wherever weights go."""
         layer, held = hold_weights(self.layer, weights)

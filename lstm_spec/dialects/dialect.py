@@ -7,7 +7,7 @@ is in the tables beside this file; what is here is the same for all of them. Imp
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from sympy import Integer
 from lstm_spec.cells.family import LstmOptions, lstm_cell
 from lstm_spec.errors import Finding, OptionError, TensorError, safe
 from lstm_spec.layers.layer import Layer, Member
-from lstm_spec.layers.weights import Weights, hold_weights
+from lstm_spec.layers.weights import State, Weights, hold_weights
 
 Array = np.ndarray[Any, Any]
 
@@ -63,6 +63,8 @@ class Dialect:
     reversed_: str = "_reverse"
     directions: Literal["names", "axis"] = "names"
     batch_first: bool = False
+    states: tuple[str, ...] = ("h", "c")
+    states_apart: bool = False
     engine: str = ""
     reverse_alone: bool = False
     assumed: tuple[tuple[str, str], ...] = ()
@@ -131,6 +133,24 @@ class Dialect:
         return self.template.format(
             tensor=packing.name, layer=member.index, reverse=self.reversed_ if member.reverse else ""
         )
+
+    def pack_state(self, state: Mapping[str, Array], layer: Layer) -> tuple[Array, ...]:
+        """A state as this dialect takes it: h, then c, each `(L·D, B, width)`; in Keras `(B, k)`.
+
+        The batch never moves with the layout of x: PyTorch's `batch_first` leaves h and c as they are.
+        """
+        stacked = (np.stack([state[f"{m.prefix}.{name}"] for m in layer.members]) for name in self.states)
+        return tuple(array[0] if self.states_apart else array for array in stacked)
+
+    def unpack_state(self, arrays: Iterable[Array], layer: Layer) -> State:
+        """Such arrays under the layer's names. Raises TensorError when there are more or fewer than states."""
+        given = [np.asarray(a)[None] if self.states_apart else np.asarray(a) for a in arrays]
+        if len(given) != len(self.states) or any(len(a) != len(layer.members) for a in given):
+            expected = f"{' and '.join(self.states)}, each ({len(layer.members)}, B, width)"
+            found = ", ".join(str(a.shape) for a in given)
+            raise TensorError(Finding("state", f"this is no state of {self.name}", "", expected, found))
+        named = zip(self.states, given, strict=True)
+        return State({f"{m.prefix}.{name}": a[i] for name, a in named for i, m in enumerate(layer.members)})
 
     def pack(self, weights: Mapping[str, Array], layer: Layer) -> dict[str, Array]:
         """The layer's weights as this dialect's tensors, by its own names.

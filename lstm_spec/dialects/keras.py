@@ -22,6 +22,7 @@ KERAS = Dialect(
     pattern=re.compile(r"(?P<prefix>(?:.*[/.])?)(?P<tensor>recurrent_kernel|kernel|bias)(?::0)?"),
     template="{tensor}",
     batch_first=True,
+    states_apart=True,
     engine="keras",
     assumed=(("activation = tanh", ""), ("recurrent_activation = sigmoid", ""), ("go_backwards = False", "")),
 )
