@@ -20,6 +20,7 @@ from lstm_spec_cli.code import code
 from lstm_spec_cli.equations import equations
 from lstm_spec_cli.glossary import glossary
 from lstm_spec_cli.layer_options import TAKES_SIZES
+from lstm_spec_cli.network import network
 from lstm_spec_cli.output import INTERRUPTED, OUR_BUG, PIPE_CLOSED, WRONG_QUESTION, Answer, complain, show
 from lstm_spec_cli.params import params
 from lstm_spec_cli.run import run
@@ -42,6 +43,7 @@ app.command(context_settings=TAKES_SIZES)(params)
 app.command(context_settings=TAKES_SIZES)(code)
 app.add_typer(cells, name="cells")
 app.command(context_settings=TAKES_SIZES)(unit)
+app.command(context_settings=TAKES_SIZES)(network)
 app.command()(run)
 app.command()(check)
 app.command()(glossary)

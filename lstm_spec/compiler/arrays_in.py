@@ -10,8 +10,8 @@ import numpy as np
 from sympy import Integer
 
 from lstm_spec.errors import Finding, SizeError, TensorError, safe
-from lstm_spec.layers.modules import B, Shape, Signal, shape_text
 from lstm_spec.layers.network import Network
+from lstm_spec.layers.signals import B, Shape, Signal, shape_text
 from lstm_spec.layers.weights import FLOATS, PLAIN
 
 Array = np.ndarray[Any, Any]

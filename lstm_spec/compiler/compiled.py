@@ -244,6 +244,10 @@ def compile_layer(layer: Layer, target: str = "numpy") -> Compiled:
     Compiling is pure: the same layer gives the same source, byte for byte. Raises OptionError for a target that does
     not exist or cannot express the layer.
     """
+    if not isinstance(layer, Layer):
+        kind = type(layer).__name__
+        hint = "ls.compile_network(network)" if kind == "Network" else "ls.Layer(cell) makes a layer of a cell"
+        raise OptionError(Finding("type", f"a {safe(kind, 40)} is no layer", expected="a Layer", help=hint))
     if target not in TARGETS:
         raise OptionError(Finding("target", f"no target is called {safe(target, 40)}", expected=", ".join(TARGETS)))
     return _compiled(layer, str(layer.cell), target)

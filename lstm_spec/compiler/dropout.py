@@ -15,8 +15,9 @@ import numpy as np
 
 from lstm_spec.compiler.arrays_in import Bound
 from lstm_spec.errors import Finding, OptionError, SizeError, TensorError, safe
-from lstm_spec.layers.modules import Dropout, MaskKind, Shape, Signal, shape_text
+from lstm_spec.layers.modules import Dropout, MaskKind
 from lstm_spec.layers.recurrent import Recurrent
+from lstm_spec.layers.signals import Shape, Signal, shape_text
 
 Array = np.ndarray[Any, Any]
 

@@ -21,7 +21,8 @@ from lstm_spec.compiler.interpreter import COMPUTE
 from lstm_spec.errors import Finding, OptionError, SizeError, TensorError
 from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.modules import Dense, Dropout, Embedding, Input, RepeatVector
-from lstm_spec.layers.network import Network, Placed
+from lstm_spec.layers.network import Network
+from lstm_spec.layers.placing import Placed
 from lstm_spec.layers.recurrent import Recurrent
 from lstm_spec.layers.weights import State, Weights, hold_weights
 

@@ -69,8 +69,8 @@ class Layer(Displayed):
     each way and joins their outputs; `layout` "time" is `x (T, B, n)`, "batch" is `(B, T, n)`; `output` "last" returns
     the last step only. A reverse cell's output is put back into the order of the input unless `realign` is False.
     `merge` says how the outputs of two directions become y: joined, added, multiplied, averaged, or kept apart on an
-    axis of their own, `y (T, D, B, k)`. `padding` says what y is after the end of a sequence shorter than T, and where a
-    mask is False: 0, or the output before; the states are kept there.
+    axis of their own, `y (T, D, B, k)`. `padding` says what y is after the end of a sequence shorter than T, and where
+    a mask is False: 0, or the output before; the states are kept there.
     Sizes are integers, letters or symbols; one not given stays a letter.
 
     Raises SizeError and OptionError for what is no size or no choice, CellError where the equations do not fit.

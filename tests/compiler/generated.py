@@ -104,7 +104,7 @@ class Writer:
             return f"({self.pick(*NUMBERS)} {self.pick('+', '-', '*')} {inner()})"
         return {
             "times": lambda: f"tanh({inner()}) * {inner()}",
-            "over": lambda: f"{inner()} / (1 + abs({inner()}))",
+            "over": lambda: f"{inner()} / ((1 + abs({inner()})){self.pick('', ' * 2', ' / tanh(0.5)')})",
             "minus": lambda: f"-{inner()}" if self.draw(st.booleans()) else f"(1 - {inner()})",
             "deep": inner,
         }[way]()
