@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sympy import Integer, Rational
+from sympy import Integer
 
+from lstm_spec.compiler.merging import Lowered, merge_outputs
 from lstm_spec.compiler.numbers import number_of
 from lstm_spec.compiler.program import Carried, Loop, Op, Program, Size, Stage, op_shape
 from lstm_spec.errors import Finding, OptionError
@@ -63,7 +64,7 @@ def lower(layer: Layer, masked: bool = False) -> Program:
         before += [op for m in lowered for op in m.before]
         stages.append(Stage(tuple(before), tuple(m.loop for m in lowered)))
         final = index == layer.layers - 1
-        before, source = _merge(layer, index, lowered, final and layer.output == "last")
+        before, source = merge_outputs(layer, index, lowered, final and layer.output == "last")
     mask = ALIVE if masked else None
     return Program(layer, layer.parameter_shapes(), "x", tuple(pack), tuple(stages), tuple(before), source, mask)
 
@@ -81,16 +82,7 @@ def _refuse_unsupported(layer: Layer) -> None:
             raise OptionError(Finding("matrix", f"the state {state} is a matrix; a layer carries vectors"))
 
 
-@dataclass(slots=True)
-class _Lowered:
-    """One member: what stands before its loop, the loop, and its output sequences in time order."""
-
-    before: list[Op]
-    loop: Loop
-    member: Member
-
-
-def _lower_member(layer: Layer, member: Member, source: str, pack: list[Op], masked: bool) -> _Lowered:
+def _lower_member(layer: Layer, member: Member, source: str, pack: list[Op], masked: bool) -> Lowered:
     builder = _Builder(layer, member, pack)
     before: list[Op] = []
     if member.reverse:
@@ -118,59 +110,7 @@ def _lower_member(layer: Layer, member: Member, source: str, pack: list[Op], mas
         else builder.for_every_sample(builder.names[layer.cell.value_of(name)])
         for name in layer.cell.outputs
     }
-    return _Lowered(before, Loop(member.prefix, states, tuple(builder.body), outputs), member)
-
-
-def _merge(layer: Layer, index: int, lowered: list[_Lowered], last: bool) -> tuple[list[Op], str]:
-    """What follows a layer's loops: outputs put back in time order, or their last steps; then merged."""
-    ops: list[Op] = []
-    sides: list[list[tuple[str, tuple[Size, ...]]]] = [[] for _ in lowered]
-    for one, side in zip(lowered, sides, strict=True):
-        for output, sequence in zip(layer.cell.outputs, one.loop.outputs, strict=True):
-            at, shape = symbols(one.member.sizes), layer.shapes_of_cell[layer.cell.value_of(output)]
-            size = tuple(s.xreplace(at) for s in shape.size)
-            name = sequence
-            if last:
-                is_state = any(s.name == output for s in layer.cell.states)
-                name = f"{one.loop.name}:{output}" if is_state else f"{sequence}.last"
-                ops += [] if is_state else [Op(name, "last", (sequence,), size)]
-            elif one.member.reverse and (layer.realign or layer.direction == "both"):
-                name = f"{sequence}.aligned"
-                ops.append(Op(name, "reverse_time", (sequence,), size))
-            side.append((name, size))
-    if layer.merge == "concat":
-        return _joined(f"l{index}::y", [part for side in sides for part in side], ops)
-    values = []
-    for one, side in zip(lowered, sides, strict=True):
-        ops, value = _joined(f"{one.loop.name}::y", side, ops)
-        values.append(value)
-    return [*ops, *_merged(layer, f"l{index}::y", tuple(values), _size_of_all(sides[0]))], f"l{index}::y"
-
-
-def _joined(name: str, parts: list[tuple[str, tuple[Size, ...]]], ops: list[Op]) -> tuple[list[Op], str]:
-    """The parts one under the other; one part is itself."""
-    if len(parts) == 1:
-        return ops, parts[0][0]
-    return [*ops, Op(name, "join", tuple(part for part, _ in parts), _size_of_all(parts))], name
-
-
-def _size_of_all(parts: list[tuple[str, tuple[Size, ...]]]) -> tuple[Size, ...]:
-    return op_shape("join", [size for _, size in parts])
-
-
-def _merged(layer: Layer, name: str, sides: tuple[str, ...], size: tuple[Size, ...]) -> list[Op]:
-    """Both directions as one value: `average` is half their sum."""
-    if layer.merge != "average":
-        return [Op(name, MERGES[layer.merge], sides, size)]
-    total, half = f"{name}.sum", f"{name}.half"
-    return [
-        Op(total, "add", sides, size),
-        Op(half, "constant", (), (), (Rational(1, 2),)),
-        Op(name, "multiply", (total, half), size),
-    ]
-
-
-MERGES = {"sum": "add", "mul": "multiply", "apart": "apart"}
+    return Lowered(before, Loop(member.prefix, states, tuple(builder.body), outputs), member)
 
 
 @dataclass(slots=True)

@@ -12,8 +12,9 @@ from typing import Any
 from sympy import Integer
 
 from lstm_spec.compiler.gates import GatePacker, merge_activations, neighbours
-from lstm_spec.compiler.program import SEQUENCE, STEP, WEIGHT, Loop, Op, Program, levels, shapes, uses, verify
+from lstm_spec.compiler.program import SEQUENCE, STEP, WEIGHT, Loop, Op, Program, levels, shapes, uses
 from lstm_spec.compiler.sums import Fresh, Sums, Term, added_first, change_bodies, in_order, summed, tallest
+from lstm_spec.compiler.verifier import verify
 from lstm_spec.symbolic.algebra import FUNCTIONS
 
 Pass = Callable[[Program], Program]

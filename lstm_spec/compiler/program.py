@@ -1,4 +1,4 @@
-"""The program: what a layer computes, op by op, in four regions. Its verifier says what each region may read.
+"""The program: what a layer computes, op by op, in four regions; `verifier` says what each region may read.
 
     pack      weights only, once
     before    whole sequences (T, B, ·), for each layer of the stack; merges of the layer below stand here too
@@ -210,81 +210,6 @@ def uses(program: Program) -> dict[str, int]:
     for name in read:
         counted[name] = counted.get(name, 0) + 1
     return counted
-
-
-# ---- the verifier ----
-
-
-def verify(program: Program) -> Program:
-    """The program itself, if every region reads only what it may and every shape is what its op makes.
-
-    Raises InternalError: a pass that breaks this is our bug.
-    """
-    _Verifier(program).run()
-    return program
-
-
-class _Verifier:
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.weights: dict[str, tuple[Size, ...]] = dict(program.parameters)
-        self.sequences: dict[str, tuple[Size, ...]] = program.inputs
-        self.defined = {*self.weights, *self.sequences}
-        self.before = {f"before l{number}" for number in range(len(program.stages))}
-
-    def run(self) -> None:
-        program = self.program
-        self._region("pack", program.pack, self.weights, {})
-        for number, stage in enumerate(program.stages):
-            self._region(f"before l{number}", stage.before, self.sequences, self.weights)
-            finished: dict[str, tuple[Size, ...]] = {}
-            for loop in stage.loops:
-                finished |= self._loop(loop)
-            self.sequences |= finished
-        self._region("after", program.after, self.sequences, self.weights)
-        if program.output not in self.sequences:
-            raise InternalError(f"the output {program.output} is not computed")
-
-    def _loop(self, loop: Loop) -> dict[str, tuple[Size, ...]]:
-        local = {s.before: s.shape for s in loop.states}
-        for name in local:
-            self._define(name, loop.name)
-        self._region(f"step {loop.name}", loop.body, local, self.sequences | self.weights)
-        readable = local | self.sequences | self.weights
-        for state in loop.states:
-            if readable.get(state.after) != state.shape:
-                raise InternalError(f"{loop.name}: {state.after} does not carry {state.before} on: {state.shape}")
-        missing = [v for v in loop.outputs.values() if v not in readable]
-        if missing:
-            raise InternalError(f"{loop.name}: {missing[0]} is put out but not computed")
-        results = {sequence: readable[value] for sequence, value in loop.outputs.items()}
-        results |= {s.final: s.shape for s in loop.states}
-        for name in results:
-            self._define(name, loop.name)
-        return results
-
-    def _region(
-        self, title: str, ops: tuple[Op, ...], own: dict[str, tuple[Size, ...]], outer: Mapping[str, tuple[Size, ...]]
-    ) -> None:
-        for op in ops:
-            readable = own | dict(outer)
-            for name in op.args:
-                if name not in readable:
-                    raise InternalError(f"{title}: {op} reads {name}, which is not known there")
-            if op.kind in OF_WEIGHTS and op.args[0] not in self.weights:
-                raise InternalError(f"{title}: {op} takes {op.args[0]} as its matrix, which is no weight")
-            if op.kind in OF_SEQUENCES and title not in ("after", *self.before):
-                raise InternalError(f"{title}: {op} stands where there is no sequence")
-            made = op_shape(op.kind, [readable[a] for a in op.args], op.numbers)
-            if made != op.shape:
-                raise InternalError(f"{title}: {op} has the shape {made}, not {op.shape}")
-            self._define(op.out, title)
-            own[op.out] = op.shape
-
-    def _define(self, name: str, title: str) -> None:
-        if name in self.defined:
-            raise InternalError(f"{title}: {name} is defined twice")
-        self.defined.add(name)
 
 
 def op_shape(kind: str, args: list[tuple[Size, ...]], numbers: tuple[Any, ...] = ()) -> tuple[Size, ...]:

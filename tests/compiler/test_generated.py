@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lstm_spec.compiler.compiled import compile_layer
 from lstm_spec.compiler.interpreter import interpret
 from lstm_spec.compiler.lowering import lower
-from lstm_spec.compiler.program import verify
+from lstm_spec.compiler.verifier import verify
 from lstm_spec.errors import SizeError
 from lstm_spec.layers.layer import Layer, symbols
 from lstm_spec.symbolic.cell import Cell
@@ -123,9 +123,9 @@ def test_a_moderate_cell_with_sizes_left_open(cell: Cell, seed: int, both: bool)
     "text",
     [
         "input x[2k]\nlet a[k], b[k]\noutput a, b\n[a, b] = x",
-        "input x[n + 2k]\nstate h[n]\nlet a[n], b[2k]\n[a, b] = tanh(x)\nh' = a * h\noutput h, b",
+        "input x[n + 2k]\nstate h[n]\nlet a[n], b[2k]\n[a, b] = tanh(x)\nh' = a * h * p\noutput h, b",
         "input x[3n]\nlet a[n], b[2n]\noutput a, b\n[a, b] = W x + d",
-        "input x[n]\nstate h[k]\nlet a[j], b[j], W[2j + k, n]\n[a, b, h'] = tanh(W x)\noutput a, b, h",
+        "input x[n]\nstate h[k]\nlet a[j], b[j], W[2j + k, n]\n[a, b, r] = tanh(W x)\nh' = r * p\noutput a, b, h",
         "input x[n]\nstate h[k]\nlet a[j], V[j, n], b[m], U[m, n]\na = relu(V x)\nb = relu(U x)\nh' = A a + Q b",
     ],
 )

@@ -27,7 +27,8 @@ from lstm_spec.compiler.passes import (
     pack_gates,
     split_joined_products,
 )
-from lstm_spec.compiler.program import Op, Program, map_regions, verify
+from lstm_spec.compiler.program import Op, Program, map_regions
+from lstm_spec.compiler.verifier import verify
 from lstm_spec.errors import InternalError
 from lstm_spec.layers.factory import lstm
 from lstm_spec.layers.layer import Layer
