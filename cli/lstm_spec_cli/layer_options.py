@@ -93,7 +93,7 @@ class StackOptions(CellOptions):
     merge: Annotated[
         str, _option("Both directions' outputs; concat without.", metavar="concat|sum|mul|average|apart")
     ] = "concat"
-    padding: Annotated[str, _option("y after a sequence's end; zero without.", metavar="zero|repeat")] = "zero"
+    padding: Annotated[str, _option("y after a sequence's end; zero without.", metavar="zero|repeat|run")] = "zero"
     size: Annotated[list[str] | None, _option("A size by its letter; may be repeated.", metavar="r=3")] = None
 
     def read_layer(self) -> Layer:

@@ -88,6 +88,8 @@ class Compiled:
         sequences = (sequence,) if alive is None else (sequence, alive)
         with np.errstate(under="ignore"):  # exp(-|z|) may be too small for its dtype: 0 is right
             y, *finals = run(packed.arrays, *sequences, *states)
+            if alive is not None and self.layer.padding == "run" and self.layer.output == "sequence":
+                y = self._functions["run"](packed.arrays, sequence, *states)[0]  # as if every step were there
         names = [s.before for s in self.program.states]
         result = State({name: np.array(final) for name, final in zip(names, finals, strict=True)})
         return self._laid_out(y), result

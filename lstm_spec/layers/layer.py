@@ -29,13 +29,13 @@ Direction = Literal["forward", "reverse", "both"]
 Layout = Literal["time", "batch"]
 Output = Literal["sequence", "last"]
 Merge = Literal["concat", "sum", "mul", "average", "apart"]
-Padding = Literal["zero", "repeat"]
+Padding = Literal["zero", "repeat", "run"]
 CHOICES: dict[str, tuple[str, ...]] = {
     "direction": ("forward", "reverse", "both"),
     "layout": ("time", "batch"),
     "output": ("sequence", "last"),
     "merge": ("concat", "sum", "mul", "average", "apart"),
-    "padding": ("zero", "repeat"),
+    "padding": ("zero", "repeat", "run"),
 }
 
 
@@ -70,7 +70,8 @@ class Layer(Displayed):
     the last step only. A reverse cell's output is put back into the order of the input unless `realign` is False.
     `merge` says how the outputs of two directions become y: joined, added, multiplied, averaged, or kept apart on an
     axis of their own, `y (T, D, B, k)`. `padding` says what y is after the end of a sequence shorter than T, and where
-    a mask is False: 0, or the output before; the states are kept there.
+    a mask is False: 0, the output before, or what a cell that keeps running puts out (Flax); the states that come back
+    are those of the last step that is there.
     Sizes are integers, letters or symbols; one not given stays a letter.
 
     Raises SizeError and OptionError for what is no size or no choice, CellError where the equations do not fit.
@@ -141,6 +142,10 @@ class Layer(Displayed):
         if self.merge != "concat" and self.direction != "both":
             message = f"merge={self.merge!r} needs two directions"
             raise OptionError(Finding("options", message, found=self.direction, help="direction='both', or no merge"))
+        if self.padding == "run" and self.direction != "forward":
+            message = "padding='run' goes with forward layers only"
+            because = "a cell that reads backwards would run through the padding first"
+            raise OptionError(Finding("options", message, because=because, help="padding='zero', or 'repeat'"))
         if self.merge == "apart" and self.layers > 1:
             because = "the layer above would read two sequences"
             raise OptionError(Finding("options", "merge='apart' goes with one layer only", because=because))

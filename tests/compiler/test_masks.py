@@ -169,6 +169,19 @@ def test_what_does_not_fit(options: dict[str, Any], message: str) -> None:
     assert str(caught.value) == message
 
 
+def test_a_cell_may_keep_running() -> None:
+    """y is that of whole sequences, the states those at each sample's own end: as Flax's RNN returns them."""
+    layer = ls.lstm(5, 4, layers=2, padding="run")
+    weights, x, state = drawn(layer)
+    lengths = [7, 0, 3, 1]
+    y, after = ls.compile(layer)(x, weights, state, lengths=lengths)
+    np.testing.assert_array_equal(y, ls.compile(layer)(x, weights, state)[0])
+    kept = ls.compile(layer.with_(padding="zero"))(x, weights, state, lengths=lengths)[1]
+    assert all(np.array_equal(after[name], kept[name]) for name in kept)
+    last = ls.compile(layer.with_(output="last"))(x, weights, state, lengths=lengths)[0]
+    np.testing.assert_array_equal(last, after["l1.h"])
+
+
 def test_an_output_that_is_no_state_is_not_repeated() -> None:
     cell = ls.parse("input x[n]\nstate h[k]\noutput g\ng = tanh(W x)\nh' = tanh(U h + g)")
     layer = ls.Layer(cell, n=5, k=4, padding="repeat")
@@ -189,7 +202,13 @@ def test_an_output_that_is_no_state_is_not_repeated() -> None:
             "error[options]: merge='apart' goes with one layer only\n"
             "  because  the layer above would read two sequences",
         ),
-        ({"padding": "none"}, "error[option]: padding='none' is unknown\n  expected zero, repeat"),
+        ({"padding": "none"}, "error[option]: padding='none' is unknown\n  expected zero, repeat, run"),
+        (
+            {"padding": "run", "reverse": True},
+            "error[options]: padding='run' goes with forward layers only\n"
+            "  because  a cell that reads backwards would run through the padding first\n"
+            "  help     padding='zero', or 'repeat'",
+        ),
     ],
 )
 def test_layers_that_are_refused(options: dict[str, Any], message: str) -> None:
