@@ -8,11 +8,12 @@ another domain, or in a part that is not entered, becomes a finding, never silen
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from io import BufferedReader
 from typing import TYPE_CHECKING, Any
 
+from lstm_spec.checkpoints.declared import Shape, declared_shapes
 from lstm_spec.checkpoints.files import File, Malformed, malformed
 from lstm_spec.checkpoints.initializers import constant_of, sparse_of, tensor_of
 from lstm_spec.checkpoints.shapes import check_count
@@ -37,12 +38,13 @@ ATTRIBUTE_FIELDS = {1: "f", 2: "i", 3: "s", 6: "floats", 7: "ints", 8: "strings"
 
 @dataclass(slots=True)
 class Scope:
-    """The names of one graph: each is the key of a constant in `Tensors`, or None where it is computed."""
+    """The names of one graph: each is the key of a constant in `Tensors`, or None where it is computed; and shapes."""
 
     path: str = ""
     outer: Scope | None = None
     depth: int = 0
     keys: dict[str, str | None] = field(default_factory=dict)
+    shapes: MutableMapping[str, Shape] = field(default_factory=dict)
 
     def define(self, name: str, key: str | None) -> None:
         """Raises Malformed when the graph has defined the name before."""
@@ -174,6 +176,7 @@ def _node_names(node: NodeProto) -> Iterator[object]:
 
 def gather_constants(graph: GraphProto, scope: Scope, contents: Contents) -> None:
     """Fills the scope: initializers, then inputs (an initializer may be one's default), then what the nodes make."""
+    scope.shapes = declared_shapes(graph, scope.outer.shapes if scope.outer else {})
     for proto in graph.initializer:
         name = _named(proto.name, scope)
         scope.define(name, contents.add(tensor_of(proto, _key(name, scope, contents), contents.path)))
@@ -232,12 +235,14 @@ def operator_of(node: NodeProto, where: str, scope: Scope) -> Operator:
         expected = f"at most {len(roles)}: {', '.join(roles)}"
         raise _bad_node(node, where, "has too many inputs", expected, f"{len(node.input)}")
     keys = {role: scope.find(name) for role, name in zip(roles, node.input, strict=False) if name}
+    shape = scope.shapes.get(node.input[0]) if "X" in keys else None
     return Operator(
         node.op_type,
         where,
         {role: key for role, key in keys.items() if key is not None},
         _attributes(node, where),
         tuple(role for role, key in keys.items() if key is None and role != "X"),
+        {"X": shape} if shape else {},
     )
 
 

@@ -7,6 +7,10 @@ has no equation for is never dropped: it is a finding.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
 
 from lstm_spec.cells.family import LstmOptions, lstm_cell
 from lstm_spec.conformance.readings import Reading
@@ -31,6 +35,23 @@ ATTRIBUTES: Mapping[str, tuple[type, str]] = {
     "layout": (int, "a whole number"),
     "output_sequence": (int, "a whole number"),
 }
+# The operator's activations → ours, and which numbers each takes with their defaults (those of the operators of these
+# names; ONNX Runtime 1.31 has the same). They are consumed in the order of the functions, as ONNX Runtime does: a
+# function that takes no alpha takes none from the list.
+ACTIVATIONS: Mapping[str, tuple[str, Mapping[str, float]]] = {
+    "sigmoid": ("sigmoid", {}),
+    "tanh": ("tanh", {}),
+    "relu": ("relu", {}),
+    "softsign": ("softsign", {}),
+    "softplus": ("softplus", {}),
+    "hardsigmoid": ("hard_sigmoid", {"activation_alpha": 0.2, "activation_beta": 0.5}),
+    "leakyrelu": ("leaky_relu", {"activation_alpha": 0.01}),
+    "elu": ("elu", {"activation_alpha": 1.0}),
+}
+PLAIN = ("Sigmoid", "Tanh", "Tanh")  # f, g and h of one direction
+OPTIONS = ("gate_activation", "candidate_activation", "output_activation")
+SMALLEST, LARGEST = 1e-9, 1e9  # of a number in a node, but for 0: the equation language bounds the digits
+RANGE = f"a number from {SMALLEST:g} to {LARGEST:g}"
 
 
 def apply_live_options(layer: Layer, operator: Operator | None, at: str) -> tuple[Layer, list[Finding]]:
@@ -60,7 +81,7 @@ def read_node(operator: Operator, at: str, findings: list[Finding]) -> Reading |
         return None
     attributes = operator.attributes
     layout: Layout = "batch" if attributes.get("layout", 0) == 1 else "time"
-    options = ONNX.options(set(operator.tensors))
+    options = ONNX.options(set(operator.tensors)) | _options(attributes)
     direction = DIRECTIONS[attributes.get("direction", "forward")]
     layer = Layer(lstm_cell(LstmOptions(**options)), layout=layout).with_(direction=direction)
     names = {role: operator.tensors[role] for role in ROLES if role in operator.tensors}
@@ -113,16 +134,84 @@ def _unsupported(operator: Operator, at: str) -> Iterator[Finding]:
     direction = attributes.get("direction", "forward")
     if direction not in DIRECTIONS:
         yield Finding("option", f"direction = {safe(direction)}", at, ", ".join(DIRECTIONS))
-    plain = ["sigmoid", "tanh", "tanh"] * (2 if direction == "bidirectional" else 1)
-    named = [str(a).lower() for a in attributes.get("activations") or plain]
-    if named != plain:
-        yield Finding("unsupported", f"activations {safe(attributes['activations'])}", at, ", ".join(plain))
-    if "clip" in attributes:
-        yield Finding("unsupported", f"clip = {safe(attributes['clip'])} on the pre-activations", at, "no clip")
-    if attributes.get("input_forget"):
-        yield Finding("unsupported", "input_forget = 1 couples the gates and leaves the forget block unread", at, "0")
+    else:
+        yield from _bad_activations(attributes, at)
+    if "clip" in attributes and not (attributes["clip"] > 0 and _is_in_range(attributes["clip"])):
+        yield Finding("option", f"clip = {safe(attributes['clip'])} is no bound", at, RANGE)
+    if attributes.get("input_forget", 0) not in (0, 1):
+        yield Finding("option", f"input_forget = {safe(attributes['input_forget'])}", at, "0 or 1")
     if attributes.get("layout", 0) not in (0, 1):
         yield Finding("option", f"layout = {safe(attributes['layout'])}", at, "0 or 1")
     if "hidden_size" not in attributes:
         because = "ONNX Runtime refuses a node without it"
         yield Finding("option", f"{safe(operator.where)} does not say its hidden_size", at, because=because)
+
+
+def _bad_activations(attributes: Mapping[str, Any], at: str) -> Iterator[Finding]:
+    """Why the activations are none that one cell for all directions can have."""
+    named = _activations(attributes)
+    directions = _directions(attributes)
+    shown = f"activations {safe(named)}"
+    if len(named) != 3 * directions:
+        expected = "3: of the gates, of the candidate, of the cell"
+        yield Finding("option", shown, at, expected + (", twice" if directions == 2 else ""), f"{len(named)}")
+        return
+    if unknown := [name for name in named if str(name).lower() not in ACTIVATIONS]:
+        known = ", ".join(ACTIVATIONS)
+        help = "this version has no option for it; the equations of a cell of your own can say it"
+        yield Finding("unsupported", f"activation {', '.join(map(safe, unknown))}", at, known, help=help)
+        return
+    for option in ("activation_alpha", "activation_beta"):
+        if bad := [n for n in attributes.get(option, []) if not _is_number(n)]:
+            yield Finding("option", f"{option} has {', '.join(map(safe, bad))}", at, f"{RANGE}, 0, or below 0 likewise")
+            return
+    read = _read_activations(attributes)
+    if read[:3] != read[-3:]:
+        because = f"forward {', '.join(read[:3])}; reverse {', '.join(read[3:])}"
+        help = "a layer has one cell for both directions"
+        yield Finding("unsupported", f"{shown} differ between the directions", at, because=because, help=help)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and (value == 0 or _is_in_range(value))
+
+
+def _is_in_range(value: float) -> bool:
+    return SMALLEST <= abs(float(_written(value))) <= LARGEST
+
+
+def _directions(attributes: Mapping[str, Any]) -> int:
+    return 2 if attributes.get("direction") == "bidirectional" else 1
+
+
+def _activations(attributes: Mapping[str, Any]) -> list[Any]:
+    return attributes.get("activations") or [*PLAIN] * _directions(attributes)
+
+
+def _read_activations(attributes: Mapping[str, Any]) -> list[str]:
+    """Three a direction as options have them: `hard_sigmoid(0.2, 0.5)`, with the numbers of the node."""
+    given = {option: iter(attributes.get(option, [])) for option in ("activation_alpha", "activation_beta")}
+    read = []
+    for name in _activations(attributes):
+        function, defaults = ACTIVATIONS[str(name).lower()]
+        numbers = [_written(next(given[option], default)) for option, default in defaults.items()]
+        read.append(f"{function}({', '.join(numbers)})" if numbers else function)
+    return read
+
+
+def _written(value: float) -> str:
+    """The shortest decimal that is the node's float32: 0.2, not 0.200000003."""
+    return np.format_float_positional(np.float32(value), trim="-")
+
+
+def _options(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """What a node's attributes say about the cell.
+
+    `clip` holds the inputs of the gates and the candidate; ONNX Runtime leaves the cell, the input of h, as it is.
+    """
+    options: dict[str, Any] = dict(zip(OPTIONS, _read_activations(attributes)[:3], strict=True))
+    if "clip" in attributes:
+        options["clip"] = Fraction(_written(attributes["clip"]))
+    if attributes.get("input_forget"):
+        options["coupled"] = "f=1-i"
+    return options

@@ -85,7 +85,8 @@ def solve(reading: Reading, tensors: Tensors) -> Solution:
         if not row.ok and not _waits(e, row, tied)
     ]
     findings += [_extra(name, reading, tensors, at) for name in _extras(reading)]
-    return Solution(layer, rows, (*findings, *_check_attribute(reading, sizes, votes, at)))
+    findings += [*_check_attribute(reading, sizes, votes, at), *_check_declared(reading, sizes, votes, at)]
+    return Solution(layer, rows, tuple(findings))
 
 
 def _waits(expected: Expected, row: Row, tied: set[str]) -> bool:
@@ -118,6 +119,22 @@ def _check_attribute(reading: Reading, sizes: Mapping[str, Any], votes: Votes, a
     said = reading.operator.attributes.get("hidden_size") if reading.operator else None
     if said is not None and "k" in sizes and int(said) != sizes["k"]:
         yield Finding("attribute", f"hidden_size = {safe(said)}", at, f"k = {sizes['k']}", "", _reason("k", votes))
+
+
+def _check_declared(reading: Reading, sizes: Mapping[str, Any], votes: Votes, at: str) -> Iterator[Finding]:
+    """The graph may say what it feeds the operator: three axes, n features wide, B samples where the states have B."""
+    declared = reading.operator.declared.get("X") if reading.operator else None
+    if declared is None:
+        return
+    letters = ("B", "T", "n") if reading.layer.layout == "batch" else ("T", "B", "n")
+    pairs = zip(letters, declared, strict=True) if len(declared) == 3 else ()
+    wrong = [letter for letter, size in pairs if None not in (size, sizes.get(letter)) and size != sizes[letter]]
+    if wrong or len(declared) != 3:
+        because = ", ".join(_reason(letter, votes) for letter in wrong)
+        found = f"({', '.join('?' if size is None else str(size) for size in declared)})"
+        derived = f"({', '.join(str(sizes.get(letter, letter)) for letter in letters)})"
+        expected = f"({', '.join(letters)}) = {derived}"
+        yield Finding("input", "X is declared with another shape", f"{at} : X", expected, found, because)
 
 
 def _expected(reading: Reading, tensors: Tensors) -> Iterator[Expected]:

@@ -7,7 +7,7 @@ is in the tables beside this file; what is here is the same for all of them. Imp
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -39,7 +39,12 @@ class Packing:
     @property
     def parts(self) -> tuple[str, ...]:
         """The parameters, first rows first: `W_i, W_f, W_g, W_o`."""
-        return tuple(f.format(g) for f in self.families for g in (self.gates if "{}" in f else "x"))
+        return self.parts_without(())
+
+    def parts_without(self, dead: Collection[str]) -> tuple[str, ...]:
+        """Those of the other gates: `W_i, W_g, W_o` without f."""
+        kept = [gate for gate in self.gates if gate not in dead]
+        return tuple(f.format(g) for f in self.families for g in (kept if "{}" in f else "x"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +55,8 @@ class Dialect:
     `reverse`; `template` writes the name. `directions` says whether a second direction has names of its own or lies
     on a leading axis, and `reverse_alone` whether it may stand without the first; `missing` what it says when none of
     some kinds of tensors is there. `batch_first` is the layout its layers take unless told otherwise; `assumed` are
-    options that leave no trace in its tensors, each with the parameter that it matters to, if it is one; `engine`
-    runs it.
+    options that leave no trace in its tensors, each with the parameter that it matters to, if it is one; `dead` gates
+    keep their rows when they have that equation, though nothing reads them; `engine` runs it.
     """
 
     name: str
@@ -69,6 +74,7 @@ class Dialect:
     reverse_alone: bool = False
     assumed: tuple[tuple[str, str], ...] = ()
     missing: Mapping[frozenset[str], tuple[str, Any]] = field(default_factory=dict)
+    dead: Mapping[str, str] = field(default_factory=dict)
 
     def options(self, present: Set[str]) -> dict[str, Any]:
         """What the kinds of tensors that are there say about the cell: `{"bias": "two"}`."""
@@ -116,8 +122,13 @@ class Dialect:
         return ""
 
     def _packings(self, layer: Layer) -> tuple[Packing, ...]:
-        """The kinds of tensors that the layer has all parts of."""
-        return tuple(p for p in self.packings if set(p.parts) <= set(layer.cell.parameters))
+        """The kinds of tensors that the layer has all parts of, but for those of a dead gate."""
+        dead = set(self._dead(layer))
+        return tuple(p for p in self.packings if set(p.parts_without(dead)) <= set(layer.cell.parameters))
+
+    def _dead(self, layer: Layer) -> dict[str, str]:
+        """The gates of the layer that have no parameters here and keep their rows, with their equations."""
+        return {gate: text for gate, text in self.dead.items() if str(layer.cell.defined.get(gate)) == text}
 
     def _tensors(self, layer: Layer) -> Iterator[PackedTensor]:
         shapes = layer.parameter_shapes()
@@ -165,7 +176,10 @@ class Dialect:
 
     def _refuse_other_equations(self, layer: Layer) -> None:
         """A constant in an equation leaves no trace in tensors, and would be lost on the way."""
-        theirs = lstm_cell(LstmOptions(**self.options({p.name for p in self._packings(layer)}))).defined
+        options = self.options({p.name for p in self._packings(layer)})
+        for equation in self._dead(layer).values():
+            options["coupled"] = equation.replace(" ", "")
+        theirs = lstm_cell(LstmOptions(**options)).defined
         ours = layer.cell.defined
         differing = [name for name in (*ours, *theirs) if ours.get(name) != theirs.get(name)]
         if self.engine and differing:
@@ -214,7 +228,10 @@ class Dialect:
 
 @dataclass(frozen=True, slots=True)
 class PackedTensor:
-    """One tensor of a layer: its name, its parts by full name for each direction, and its derived shape."""
+    """One tensor of a layer: its name, its parts by full name for each direction, and its derived shape.
+
+    A part that `shapes` does not have is dead: as many rows as the others, 0 when packed, dropped when unpacked.
+    """
 
     name: str
     packing: Packing
@@ -225,10 +242,16 @@ class PackedTensor:
     @property
     def shape(self) -> tuple[Any, ...]:
         """The derived shape, in the layer's letters or numbers."""
-        parts = [self.shapes[p] for p in self.parts[0]]
-        size = (sum((p[0] for p in parts), Integer(0)), *parts[0][1:])
+        shapes = [self._shape_of(name, self.parts[0]) for name in self.parts[0]]
+        size = (sum((s[0] for s in shapes), Integer(0)), *shapes[0][1:])
         size = size[::-1] if self.packing.transposed else size
         return (Integer(len(self.parts)), *size) if self.has_axis else size
+
+    def _shape_of(self, name: str, names: tuple[str, ...]) -> tuple[Any, ...]:
+        return self.shapes[name if name in self.shapes else self._living(names)]
+
+    def _living(self, names: tuple[str, ...]) -> str:
+        return next(name for name in names if name in self.shapes)
 
     @property
     def symbolic(self) -> str:
@@ -237,7 +260,11 @@ class PackedTensor:
 
     def pack(self, weights: Mapping[str, Array]) -> Array:
         """The tensor, from the weights it holds."""
-        stacked = [np.concatenate([weights[name] for name in names]) for names in self.parts]
+        zeros = [np.zeros_like(weights[self._living(names)]) for names in self.parts]
+        stacked = [
+            np.concatenate([weights[name] if name in self.shapes else dead for name in names])
+            for names, dead in zip(self.parts, zeros, strict=True)
+        ]
         if self.packing.transposed:
             stacked = [s.T for s in stacked]
         return np.stack(stacked) if self.has_axis else np.ascontiguousarray(stacked[0])
@@ -254,6 +281,6 @@ class PackedTensor:
         found: dict[str, Array] = {}
         for names, block in zip(self.parts, array if self.has_axis else [array], strict=True):
             rows = block.T if self.packing.transposed else block
-            ends = np.cumsum([int(self.shapes[n][0]) for n in names])[:-1]
+            ends = np.cumsum([int(self._shape_of(name, names)[0]) for name in names])[:-1]
             found |= dict(zip(names, np.split(rows, ends), strict=True))
-        return found
+        return {name: array for name, array in found.items() if name in self.shapes}

@@ -1,7 +1,8 @@
 """ONNX: the operator LSTM.
 
 Source: the operator's schema, onnx/defs/rnn/defs.cc (opsets 7, 14 and 22): W [D, 4k, n] and R [D, 4k, k] with rows
-i, o, f, c; B [D, 8k] is the bias of W, then that of R; P [D, 3k] is i, o, f: another order than the weights'.
+i, o, f, c; B [D, 8k] is the bias of W, then that of R; P [D, 3k] is i, o, f: another order than the weights'. With
+input_forget = 1 ONNX Runtime computes f = 1 - i and reads nothing of f's rows (the schema only says "couple").
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ ONNX = Dialect(
     pattern=re.compile(r"(?P<prefix>(?:.*[./])?)(?P<tensor>[WRBP])"),
     template="{tensor}",
     directions="axis",
+    dead={"f": "f = 1 - i"},
     engine="onnxruntime",
     assumed=(("activations = Sigmoid, Tanh, Tanh", ""), ("no clip", ""), ("input_forget = 0", "")),
 )

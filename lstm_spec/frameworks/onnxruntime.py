@@ -15,6 +15,11 @@ from lstm_spec.frameworks import Array, Refused, Request, named_states, stacked_
 
 DIRECTIONS = {"forward": "forward", "reverse": "reverse", "both": "bidirectional"}
 OPSET, IR_VERSION = 14, 8
+# Of the file's node; layout is refused, and output_sequence says nothing of the numbers.
+ATTRIBUTES = (
+    *("hidden_size", "direction", "clip", "input_forget"),
+    *("activations", "activation_alpha", "activation_beta"),
+)
 
 
 def forward(request: Request) -> tuple[Array, dict[str, Array]]:
@@ -56,7 +61,7 @@ def _model(request: Request) -> bytes:
     roles = ["X", "W", "R", "B", "", "initial_h", "initial_c", "P"]
     present = [r if r in {*request.tensors, "X", "initial_h", "initial_c"} else "" for r in roles]
     attributes = {"hidden_size": int(request.layer.sizes["k"]), "direction": DIRECTIONS[request.layer.direction]}
-    attributes |= {n: v for n, v in request.attributes.items() if n in ("hidden_size", "direction", "activations")}
+    attributes |= {n: v for n, v in request.attributes.items() if n in ATTRIBUTES and v != []}
     node = helper.make_node("LSTM", present, ["Y", "Y_h", "Y_c"], **attributes)
     inputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in ("X", "initial_h", "initial_c")]
     outputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in ("Y", "Y_h", "Y_c")]

@@ -37,7 +37,8 @@ class Operator:
     `kind` is the operator's type ("LSTM", "GRU", "RNN"); `where` its path for people; `tensors` maps its own
     input names ("W", "R", "B", "P", "initial_h", …) to names in `Tensors`, only those that are constants;
     `absent` names inputs that are wired but are not constants (computed at run time);
-    `attributes` are its options, as plain Python values.
+    `attributes` are its options, as plain Python values; `declared` are shapes that the source claims for inputs that
+    are no constants, with None for a size that it leaves open.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class Operator:
     tensors: Mapping[str, str]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
+    declared: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,7 @@ def test_roles_by_place_and_attributes_as_python_values(read):
             "hidden_size": 2,
         },
         ("sequence_lens", "initial_c"),
+        {"X": (None, None, 3)},
     )
 
 

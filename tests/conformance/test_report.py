@@ -157,7 +157,7 @@ def test_no_name_steers_a_terminal(prefix, name, end):
 def test_names_in_an_onnx_model(name, tmp_path):
     import onnx
 
-    model = onnx.load_from_string(onnx_model(node_tensors(), node_attributes(clip=3.0)))
+    model = onnx.load_from_string(onnx_model(node_tensors(), node_attributes(clip=-3.0)))
     model.graph.node[0].name = name
     (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
     assert not UNSAFE.search(str(ls.check(tmp_path / "m.onnx")))

@@ -160,9 +160,9 @@ def test_another_activation_shows(gate, output, wrong):
     """Read with large inputs: z/5 and z/6 are never far apart."""
     peer, right = activated(FIXED, gate, output)
     _, layer = activated(FIXED, gate, output, **wrong)
-    weights = {n: 3 * a for n, a in KERAS.unpack(arrays_of(peer), layer).items()}
+    peer.set_weights([3 * a for a in arrays_of(peer).values()])
+    weights = KERAS.unpack(arrays_of(peer), layer)
     ours = [ls.compile(each)(FIXED.x(), weights, FIXED.state()) for each in (right, layer)]
-    peer.set_weights([3 * a for a in peer.get_weights()])
     assert_equal(ours[0], run_layer(peer, FIXED), 1e-5, "keras.layers.LSTM, activations, weights × 3")
     assert differences(ours[1], run_layer(peer, FIXED)) > WRONG
 
