@@ -13,7 +13,7 @@ from typing import Annotated, cast
 import typer
 
 from lstm_spec import __version__
-from lstm_spec.errors import LstmSpecError, safe
+from lstm_spec.errors import Finding, LstmSpecError, safe
 from lstm_spec_cli.cells import cells
 from lstm_spec_cli.check import check
 from lstm_spec_cli.code import code
@@ -72,6 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to fail
     try:
+        if sys.stdout is None:  # closed by the caller: >&-
+            raise LstmSpecError(Finding("output", "the answer cannot be written", because="standard output is closed"))
         return _answer(arguments)
     except LstmSpecError as error:
         complain(str(error))
@@ -81,6 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return PIPE_CLOSED
+    except MemoryError:
+        complain("error[too-large]: this needs more memory than there is\n  help     smaller sizes, batches or times")
     except Exception as error:
         if "--traceback" in arguments:
             print_exc()

@@ -48,6 +48,8 @@ def run(
 
     lstm-spec run weights.npz --input x.npz --output y.npz
     """
+    import numpy as np
+
     import lstm_spec as ls
     from lstm_spec_cli.array_files import read_inputs, refuse_overwriting, write_outputs
 
@@ -60,7 +62,9 @@ def run(
     inputs = read_inputs(input, layer)
     y, state = ls.compile(layer)(inputs.x, found, inputs.state, lengths=inputs.lengths, mask=inputs.mask)
     written = write_outputs(output, layer, y, state)
-    return Answer(remark=f"wrote {output}: {', '.join(written)}")
+    strange = int(y.size - np.isfinite(y).sum())
+    beware = f"\nwarning: {strange} of y's {y.size} entries are NaN or infinite" if strange else ""
+    return Answer(remark=f"wrote {output}: {', '.join(written)}{beware}")
 
 
 def described_layer(chosen: StackOptions) -> Layer | None:

@@ -101,7 +101,7 @@ def get(name: str) -> Cell:
     if name == PLAIN:
         return lstm_cell()
     if name not in names():
-        near = get_close_matches(name, (PLAIN, *names()), n=1)
+        near = get_close_matches(str(name), (PLAIN, *names()), n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise OptionError(
             Finding(

@@ -81,7 +81,7 @@ class LstmOptions:
         for option in CLIPS:
             bound = getattr(self, option)
             if bound is not None and not bound > 0:
-                raise _bad(option, bound, ("a number > 0",))
+                raise OptionError(Finding("option", f"{option} = {bound} is too small", expected="a number > 0"))
         for option in ("gate_activation", "candidate_activation", "output_activation"):
             check_activation(option, getattr(self, option))
         for reason in self._contradictions():

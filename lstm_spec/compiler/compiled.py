@@ -59,10 +59,14 @@ class Compiled:
     """
 
     layer: Layer
-    program: Program
-    source: str
+    program: Program = field(repr=False)
+    source: str = field(repr=False)
     target: str
     _functions: Mapping[str, Any] = field(repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A compiled layer travels as its layer, and is compiled again where it arrives."""
+        return compile_layer, (self.layer, self.target)
 
     def __call__(
         self,
@@ -86,7 +90,7 @@ class Compiled:
         alive = alive_steps(sequence.shape[:2], lengths, mask, self.layer.layout)
         run = self._functions["run"] if alive is None else _masked(self.layer, str(self.layer.cell), self.target)
         sequences = (sequence,) if alive is None else (sequence, alive)
-        with np.errstate(under="ignore"):  # exp(-|z|) may be too small for its dtype: 0 is right
+        with np.errstate(all="ignore"):  # NaN and infinity show in what comes back; underflow to 0 is right
             y, *finals = run(packed.arrays, *sequences, *states)
             if alive is not None and self.layer.padding == "run" and self.layer.output == "sequence":
                 y = self._functions["run"](packed.arrays, sequence, *states)[0]  # as if every step were there

@@ -10,7 +10,7 @@ from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.tensors import Tensors
 from lstm_spec.layers.weights import Weights, hold_weights
 
-NUMBERED = re.compile(r"l(\d{1,3})(\.reverse)?\..+")
+NUMBERED = re.compile(r"(?s)l(\d{1,3})(\.reverse)?\..+")
 
 
 def read_custom(tensors: Tensors, layer: Layer) -> tuple[Layer, Weights]:

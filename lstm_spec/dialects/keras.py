@@ -19,7 +19,7 @@ KERAS = Dialect(
         Packing("recurrent_kernel", ("U_{}",), "ifgo", transposed=True),
         Packing("bias", ("b_{}",), "ifgo", option=("bias", "one")),
     ),
-    pattern=re.compile(r"(?P<prefix>(?:.*[/.])?)(?P<tensor>recurrent_kernel|kernel|bias)(?::0)?"),
+    pattern=re.compile(r"(?s)(?P<prefix>(?:.*[/.])?)(?P<tensor>recurrent_kernel|kernel|bias)(?::0)?"),
     template="{tensor}",
     batch_first=True,
     states_apart=True,

@@ -32,7 +32,9 @@ NATIVE = Dialect(
         ),
         Packing("W_proj", ("W_proj",), option=("projection", True)),
     ),
-    pattern=re.compile(r"(?P<prefix>(?:.*\.)?)l(?P<layer>\d{1,3})(?P<reverse>\.reverse)?\.(?P<tensor>[A-Za-z_]\w*)"),
+    pattern=re.compile(
+        r"(?s)(?P<prefix>(?:.*\.)?)l(?P<layer>\d{1,3})(?P<reverse>\.reverse)?\.(?P<tensor>[A-Za-z_]\w*)"
+    ),
     template="l{layer}{reverse}.{tensor}",
     reversed_=".reverse",
     reverse_alone=True,

@@ -21,7 +21,7 @@ ONNX = Dialect(
         Packing("B", ("b_W{}", "b_U{}"), "iofg", option=("bias", "two")),
         Packing("P", ("p_{}",), "iof", option=("peephole", True)),
     ),
-    pattern=re.compile(r"(?P<prefix>(?:.*[./])?)(?P<tensor>[WRBP])"),
+    pattern=re.compile(r"(?s)(?P<prefix>(?:.*[./])?)(?P<tensor>[WRBP])"),
     template="{tensor}",
     directions="axis",
     dead={"f": "f = 1 - i"},

@@ -127,7 +127,9 @@ PARTS = (
         "b_f: one a gate; b_Wf and b_Uf: two (--bias two)",
         (
             Meaning("Keras, TensorFlow 1", "one a gate: 4k", f"{KERAS}; {TF1}"),
-            Meaning("PyTorch, ONNX, cuDNN", "two a gate: 8k; their sum is all that counts", f"{PYTORCH}; {ONNX}"),
+            Meaning(
+                "PyTorch, ONNX, cuDNN", "two a gate of an LSTM: 8k; only their sum counts there", f"{PYTORCH}; {ONNX}"
+            ),
         ),
     ),
     Entry(

@@ -101,6 +101,9 @@ class Layer(Displayed):
         padding: Padding = "zero",
         **named: Any,
     ) -> None:
+        if not isinstance(cell, Cell):
+            hint = f"lstm_spec.cells.get({cell!r})" if isinstance(cell, str) else "lstm_spec.parse(text)"
+            raise OptionError(Finding("type", f"{safe(repr(cell), 40)} is no cell", help=safe(hint, 60)))
         chosen = {"direction": direction, "layout": layout, "output": output, "merge": merge, "padding": padding}
         for option, value in chosen.items():
             if value not in CHOICES[option]:
@@ -141,7 +144,7 @@ class Layer(Displayed):
         """A merge has two directions to merge, and a stack reads vectors."""
         if self.merge != "concat" and self.direction != "both":
             message = f"merge={self.merge!r} needs two directions"
-            raise OptionError(Finding("options", message, found=self.direction, help="direction='both', or no merge"))
+            raise OptionError(Finding("options", message, found=self.direction, help="bidirectional, or no merge"))
         if self.padding == "run" and self.direction != "forward":
             message = "padding='run' goes with forward layers only"
             because = "a cell that reads backwards would run through the padding first"

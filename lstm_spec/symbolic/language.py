@@ -49,6 +49,8 @@ def parse(text: str, name: str = "<text>") -> Cell:
 
     Raises CellError, with the line and carets, when the text is too long, does not parse, or is not well formed.
     """
+    if not isinstance(text, str):
+        raise CellError(Finding("type", f"a {type(text).__name__} is no text", expected="equations, as str"))
     source = Source(safe(name), LINE_END.sub("\n", text.removeprefix("\ufeff")))
     if len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT:
         raise CellError(Finding("too-long", f"the text has more than {MAX_TEXT // 1024} kB", at=source.name))

@@ -114,9 +114,10 @@ def latex(node: Node, symbol: Symbols | None = None) -> str:
         case Transpose():
             return rf"{{{inner(0)}}}^{{\top}}"
         case Multiply():
-            return rf"{inner(0)} \odot {inner(1)}"
+            sign = r"\cdot" if _has_number(node) else r"\odot"
+            return rf"{inner(0)} {sign} {inner(1)}"
         case Divide():
-            return rf"{inner(0)} \oslash {inner(1)}"
+            return rf"{inner(0)} {'/' if _has_number(node) else '⊘'} {inner(1)}".replace("⊘", r"\oslash")
         case Elementwise():
             return f"{inner(0)} {node.sign} {inner(1)}"
         case Binary():
@@ -124,8 +125,15 @@ def latex(node: Node, symbol: Symbols | None = None) -> str:
     raise TypeError(f"not a node of an equation: {node!r}")
 
 
+def _has_number(node: Binary) -> bool:
+    """Whether one side is a number, which spreads: a scalar product and no Hadamard product."""
+    return any(isinstance(o.operand if isinstance(o, Negate) else o, Number) for o in node.operands)
+
+
 def subscripted(name: str) -> str:
     """`W_f` as `W_{f}`, `d_W_f` as `d_{W_{f}}`; a prime stays."""
+    if name.startswith("_"):
+        return rf"\_{subscripted(name[1:])}" if name.strip("_'") else name.replace("_", r"\_")
     base, _, rest = name.rstrip("'").partition("_")
     prime = "'" if name.endswith("'") else ""
     return f"{base}{prime}_{{{subscripted(rest)}}}" if rest else base + prime

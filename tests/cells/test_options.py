@@ -111,7 +111,7 @@ def test_any_options_compute_what_the_loop_does(chosen: dict[str, Any], seed: in
             {"output_activation": "elu"},
             "error[option]: output_activation='elu' has the wrong numbers\n  expected elu(number)",
         ),
-        ({"clip": -1}, "error[option]: clip=-1 is unknown\n  expected a number > 0"),
+        ({"clip": -1}, "error[option]: clip = -1 is too small\n  expected a number > 0"),
         ({"clip_cell": "much"}, "error[option]: clip_cell='much' is no number\n  expected e.g. 1, or 0.5"),
         (
             {"forget_bias": "1e999999999"},

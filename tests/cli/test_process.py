@@ -128,3 +128,12 @@ def test_no_color_is_respected():
 def test_what_a_terminal_reads_is_what_a_pipe_reads():
     shown = on_a_terminal("params", "3", "4", COLUMNS="100", NO_COLOR="1", TERM="dumb")
     assert shown.split() == start("params", "3", "4").stdout.split()
+
+
+def test_a_closed_output_is_no_fault_of_ours() -> None:
+    """`lstm-spec shapes n k >&-`: there is nowhere to answer."""
+    closed = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m lstm_spec shapes n k >&-"], capture_output=True, text=True
+    )
+    assert closed.returncode == 2
+    assert closed.stderr == ("error[output]: the answer cannot be written\n  because  standard output is closed\n")

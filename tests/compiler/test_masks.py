@@ -195,7 +195,7 @@ def test_an_output_that_is_no_state_is_not_repeated() -> None:
         (
             {"merge": "sum"},
             "error[options]: merge='sum' needs two directions\n  found    forward\n"
-            "  help     direction='both', or no merge",
+            "  help     bidirectional, or no merge",
         ),
         (
             {"merge": "apart", "bidirectional": True, "layers": 2},

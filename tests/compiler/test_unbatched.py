@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -55,3 +56,26 @@ def test_states_come_back(dialect: str) -> None:
     assert all(np.array_equal(back[name], array) for name, array in state.items())
     with pytest.raises(TensorError, match=f"this is no state of {dialect}"):
         own.unpack_state([h], layer)
+
+
+def test_a_compiled_layer_travels() -> None:
+    run = ls.compile(ls.lstm(5, 4, layers=2))
+    there = pickle.loads(pickle.dumps(run))
+    x, weights = np.ones((3, 2, 5)), run.layer.random(0)
+    np.testing.assert_array_equal(there(x, weights)[0], run(x, weights)[0])
+    assert len(repr(run)) < 2000
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ls.Layer("gru", n=5, k=10), "error[type]: 'gru' is no cell\n  help     lstm_spec.cells.get('gru')"),  # type: ignore[arg-type]
+        (lambda: ls.compile(ls.cells.get("gru")), "error[type]: a Cell is no layer\n  expected a Layer\n"  # type: ignore[arg-type]
+         "  help     ls.Layer(cell) makes a layer of a cell"),
+        (lambda: ls.parse(None), "error[type]: a NoneType is no text\n  expected equations, as str"),  # type: ignore[arg-type]
+    ],
+)  # fmt: skip
+def test_what_is_no_layer(call: Any, message: str) -> None:
+    with pytest.raises(ls.LstmSpecError) as caught:
+        call()
+    assert str(caught.value) == message

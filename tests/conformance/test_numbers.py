@@ -126,3 +126,21 @@ def test_a_reading_with_errors_is_not_run(monkeypatch):
     assert ls.check(tensors).layers[0].agreement is None
     with pytest.raises(TensorError, match=r"^error\[shape\]: bias_hh_l0 does not fit"):
         ls.read(tensors)
+
+
+@pytest.mark.parametrize("strange", [np.nan, np.inf])
+def test_weights_that_are_not_finite_agree_with_nobody(strange: float) -> None:
+    """NaN equals NaN whatever the gate order: nothing is measured on it."""
+    pytest.importorskip("torch", reason="torch is not installed")
+    shapes = {"weight_ih_l0": (16, 3), "weight_hh_l0": (16, 4), "bias_ih_l0": (16,), "bias_hh_l0": (16,)}
+    arrays = {name: np.ones(shape) for name, shape in shapes.items()}
+    arrays["bias_ih_l0"][3] = strange
+    agreement = ls.check(arrays).layers[0].agreement
+    assert str(agreement) == "not compared with torch: bias_ih_l0 holds NaN or infinity"
+
+
+def test_a_newline_in_a_prefix_hides_nothing() -> None:
+    shapes = {"weight_ih_l0": (16, 3), "weight_hh_l0": (16, 4)}
+    report = ls.check({f"evil\n.{name}": np.ones(shape) for name, shape in shapes.items()}, numbers=False)
+    assert [found.dialect for found in report.layers] == ["pytorch"]
+    assert "evil\\x0a" in str(report)
