@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from traceback import print_exc
 from typing import Annotated, cast
 
@@ -14,39 +15,33 @@ import typer
 
 from lstm_spec import __version__
 from lstm_spec.errors import Finding, LstmSpecError, safe
-from lstm_spec_cli.cells import cells
-from lstm_spec_cli.check import check
-from lstm_spec_cli.code import code
-from lstm_spec_cli.equations import equations
-from lstm_spec_cli.glossary import glossary
-from lstm_spec_cli.layer_options import TAKES_SIZES
-from lstm_spec_cli.network import network
 from lstm_spec_cli.output import INTERRUPTED, OUR_BUG, PIPE_CLOSED, WRONG_QUESTION, Answer, complain, show
-from lstm_spec_cli.params import params
-from lstm_spec_cli.run import run
-from lstm_spec_cli.shapes import shapes
-from lstm_spec_cli.unit import unit
 
 NAME = "lstm-spec"
 UsageError = cast("type[Exception]", typer.BadParameter.__base__)  # typer exports the class itself under no name
 
-# Rich-formatted help doubles the start of `--help`.
-app = typer.Typer(
-    name=NAME,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command(context_settings=TAKES_SIZES)(shapes)
-app.command()(equations)
-app.command(context_settings=TAKES_SIZES)(params)
-app.command(context_settings=TAKES_SIZES)(code)
-app.add_typer(cells, name="cells")
-app.command(context_settings=TAKES_SIZES)(unit)
-app.command(context_settings=TAKES_SIZES)(network)
-app.command()(run)
-app.command()(check)
-app.command()(glossary)
+# The commands in the order of --help; each stands in the module of its name, which is loaded when it is asked for.
+COMMANDS = ("shapes", "equations", "params", "code", "cells", "unit", "network", "run", "check", "glossary")
+TAKES_SIZES = ("shapes", "params", "code", "unit", "network")  # a negative size must reach the library's own message
+
+
+def application(asked: str) -> typer.Typer:
+    """What the parser knows: the command that is asked for, or all of them for --help and for a near miss."""
+    # Rich-formatted help doubles the start of `--help`.
+    made = typer.Typer(
+        name=NAME,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    made.callback()(settings)
+    for name in (asked,) if asked in COMMANDS else COMMANDS:
+        command = getattr(import_module(f"lstm_spec_cli.{name}"), name)
+        if isinstance(command, typer.Typer):
+            made.add_typer(command, name=name)
+        else:
+            made.command(name, context_settings={"ignore_unknown_options": name in TAKES_SIZES})(command)
+    return made
 
 
 def _print_version(wanted: bool) -> None:
@@ -55,7 +50,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def settings(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
@@ -94,7 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _answer(arguments: list[str]) -> int:
-    given = app(args=arguments or ["--help"], prog_name=NAME, standalone_mode=False)
+    asked = next((a for a in arguments if not a.startswith("-")), "")
+    given = application(asked)(args=arguments or ["--help"], prog_name=NAME, standalone_mode=False)
     answer = (
         given if isinstance(given, Answer) else Answer(code=int(given or 0))
     )  # --help and --version print themselves

@@ -157,10 +157,6 @@ class LayerOptions(StackOptions):
         return self.build_layer(tuple(self.sizes or ()), self.output)
 
 
-# A negative size must reach the library's own message, so options that nobody knows come in as sizes.
-TAKES_SIZES = {"ignore_unknown_options": True}
-
-
 def spread(command: Callable[..., Answer]) -> Callable[..., Answer]:
     """`f(chosen: LayerOptions, json: bool)` → a command with a parameter for each field of `LayerOptions`."""
     hints = get_type_hints(command, include_extras=True)
