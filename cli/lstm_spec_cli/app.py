@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -18,6 +19,7 @@ from lstm_spec.errors import Finding, LstmSpecError, safe
 from lstm_spec_cli.output import INTERRUPTED, OUR_BUG, PIPE_CLOSED, WRONG_QUESTION, Answer, complain, show
 
 NAME = "lstm-spec"
+FEW_COLLECTIONS = 100_000  # importing SymPy makes half a million objects that stay: looking for garbage there is in vain
 UsageError = cast("type[Exception]", typer.BadParameter.__base__)  # typer exports the class itself under no name
 
 # The commands in the order of --help; each stands in the module of its name, which is loaded when it is asked for.
@@ -61,6 +63,7 @@ def settings(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    gc.set_threshold(FEW_COLLECTIONS)
     arguments = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
