@@ -19,7 +19,7 @@ from lstm_spec.errors import Finding, LstmSpecError, safe
 from lstm_spec_cli.output import INTERRUPTED, OUR_BUG, PIPE_CLOSED, WRONG_QUESTION, Answer, complain, show
 
 NAME = "lstm-spec"
-FEW_COLLECTIONS = 100_000  # importing SymPy makes half a million objects that stay: looking for garbage there is in vain
+FEW_COLLECTIONS = 100_000  # SymPy makes half a million objects that stay: there is no garbage to look for
 UsageError = cast("type[Exception]", typer.BadParameter.__base__)  # typer exports the class itself under no name
 
 # The commands in the order of --help; each stands in the module of its name, which is loaded when it is asked for.
