@@ -12,7 +12,7 @@ the code faster is moving an op to another region. The program has no order of i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sympy import Integer
@@ -148,15 +148,6 @@ class Program:
 
 
 # ---- walking and rebuilding ----
-
-
-def map_regions(program: Program, change: Any) -> Program:
-    """The program with `change(ops)` in place of each region's ops."""
-    stages = tuple(
-        Stage(tuple(change(s.before)), tuple(replace(loop, body=tuple(change(loop.body))) for loop in s.loops))
-        for s in program.stages
-    )
-    return replace(program, pack=tuple(change(program.pack)), stages=stages, after=tuple(change(program.after)))
 
 
 def levels(program: Program) -> dict[str, int]:

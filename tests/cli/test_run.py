@@ -221,3 +221,23 @@ def test_names_are_read_in_one_way(command, folder, flag):
         "  because  the tensors are then read by the names of its equations: l0.W_f, or W_f\n"
         f"  help     drop {flag}, or the options that describe the layer\n"
     )
+
+
+def test_a_result_that_is_not_finite_is_told(command, folder):
+    x = arrays("x.npz")["x"]
+    x[0, 0, 0] = np.nan
+    np.savez("a.npz", x=x)
+    outcome = command("run", "weights.npz", "--input", "a.npz", "--output", "y.npz")
+    assert outcome.code == 0
+    assert outcome.err.endswith("warning: 28 of y's 56 entries are NaN or infinite\n")
+
+
+def test_too_little_memory_is_no_fault_of_ours(command, folder, monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise MemoryError
+
+    monkeypatch.setattr(ls, "compile", refuse)
+    outcome = command("run", "weights.npz", "--input", "x.npz", "--output", "y.npz")
+    assert outcome.code == 2
+    assert outcome.err.startswith("error[too-large]: this needs more memory than there is\n")
+    assert not os.path.exists("y.npz")

@@ -27,7 +27,7 @@ from lstm_spec.compiler.passes import (
     pack_gates,
     split_joined_products,
 )
-from lstm_spec.compiler.program import Op, Program, map_regions
+from lstm_spec.compiler.program import Op, Program, Stage
 from lstm_spec.compiler.verifier import verify
 from lstm_spec.errors import InternalError
 from lstm_spec.layers.factory import lstm
@@ -41,6 +41,15 @@ some = settings(max_examples=60, deadline=None, suppress_health_check=list(Healt
 BA = parse(
     "input x[n]\nstate h[k], c[k]\nf = sigmoid(W_f [h, x] + b_f + d_f)\nc' = f * c + W x\nh' = tanh(U [h, c', x])"
 )
+
+
+def map_regions(program: Program, change: Any) -> Program:
+    """The program with `change(ops)` in place of each region's ops."""
+    stages = tuple(
+        Stage(tuple(change(s.before)), tuple(replace(loop, body=tuple(change(loop.body))) for loop in s.loops))
+        for s in program.stages
+    )
+    return replace(program, pack=tuple(change(program.pack)), stages=stages, after=tuple(change(program.after)))
 
 
 def computed(program: Program, seed: int = 0) -> list[Array]:

@@ -144,3 +144,11 @@ def test_a_newline_in_a_prefix_hides_nothing() -> None:
     report = ls.check({f"evil\n.{name}": np.ones(shape) for name, shape in shapes.items()}, numbers=False)
     assert [found.dialect for found in report.layers] == ["pytorch"]
     assert "evil\\x0a" in str(report)
+
+
+def test_a_tall_stack_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    monkeypatch.setattr(numbers, "MOST_CELLS", 1)
+    shapes = {"weight_ih_l0": (16, 3), "weight_hh_l0": (16, 4), "weight_ih_l1": (16, 4), "weight_hh_l1": (16, 4)}
+    agreement = ls.check({name: np.ones(shape) for name, shape in shapes.items()}).layers[0].agreement
+    assert str(agreement) == "not compared with torch: 2 cells are more than 1"

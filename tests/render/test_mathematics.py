@@ -79,3 +79,12 @@ def test_braces_balance_and_every_line_is_aligned_once(cell):
     assert text.count("{") == text.count("}")
     assert text.count(r"\left") == text.count(r"\right")
     assert [line.count("&") for line in text.splitlines()[1:-1]] == [1] * (len(cell.declarations) + len(cell.equations))
+
+
+def test_a_number_is_no_vector() -> None:
+    """A product with a number is scalar: no Hadamard sign; an underscore in front stays."""
+    from lstm_spec.symbolic.language import parse
+    from lstm_spec.symbolic.printing import latex
+
+    cell = parse("input x[n]\nstate h[n]\nh' = 4 * x / 2 - h * _u")
+    assert latex(cell.equations[0].expression) == r"4 \cdot x / 2 - h \odot \_u"
