@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from lstm_spec.compiler.compiled import compile_layer as compile
     from lstm_spec.compiler.networks import compile_network as compile_network
     from lstm_spec.conformance.checking import check as check
+    from lstm_spec.conformance.contract import read_contract as read_contract
+    from lstm_spec.conformance.contract import write_contract as write_contract
     from lstm_spec.conformance.reading import read as read
     from lstm_spec.conformance.report import Report as Report
     from lstm_spec.errors import LstmSpecError as LstmSpecError
@@ -81,6 +83,8 @@ PUBLIC: dict[str, tuple[str, str]] = {
     "lstm": ("layers.factory", "lstm"),
     "parse": ("symbolic.language", "parse"),
     "read": ("conformance.reading", "read"),
+    "read_contract": ("conformance.contract", "read_contract"),
+    "write_contract": ("conformance.contract", "write_contract"),
     "zoneout": ("layers.noise", "zoneout"),
 }
 
@@ -113,6 +117,8 @@ __all__ = [
     "lstm",
     "parse",
     "read",
+    "read_contract",
+    "write_contract",
     "zoneout",
 ]
 

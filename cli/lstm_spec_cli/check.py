@@ -9,6 +9,8 @@ import typer
 from lstm_spec_cli.layer_options import Json, refuse_beside_own_names
 from lstm_spec_cli.output import CONFORMS, DOES_NOT_CONFORM, Answer, answer_json
 
+WRITTEN_BY, CONTRACT = "what lstm-spec spec FILE prints", "a contract as TOML"
+
 
 def check(
     file: Annotated[str, typer.Argument(help="An npz, safetensors or ONNX file.", metavar="FILE", show_default=False)],
@@ -24,6 +26,10 @@ def check(
             help="Another cell: a name of lstm-spec cells, or a file.", metavar="NAME|FILE.cell", show_default=False
         ),
     ] = None,
+    spec: Annotated[
+        str | None,
+        typer.Option(help="A contract that lstm-spec spec wrote.", metavar="spec.toml", show_default=False),
+    ] = None,
     numbers: Annotated[bool, typer.Option(help="Also compare numbers, where a forward pass is to be had.")] = True,
     json: Json = False,
 ) -> Answer:
@@ -32,12 +38,22 @@ def check(
     Exits with 0 when the file conforms, 1 when it does not, 2 when the question was wrong.
 
     lstm-spec check model.onnx
+
+    lstm-spec spec model.onnx > spec.toml; lstm-spec check new.onnx --spec spec.toml
     """
     import lstm_spec as ls
+    from lstm_spec.conformance.contract import LONGEST, read_contract
     from lstm_spec_cli.cell_files import read_cell
+    from lstm_spec_cli.text_files import read_text
 
     if cell is not None:
         refuse_beside_own_names({"--dialect": dialect})
-    report = ls.check(file, dialect=dialect, cell=None if cell is None else read_cell(cell), numbers=numbers)
+    report = ls.check(
+        file,
+        dialect=dialect,
+        cell=None if cell is None else read_cell(cell),
+        numbers=numbers,
+        contract=None if spec is None else read_contract(read_text(spec, LONGEST, WRITTEN_BY, CONTRACT), spec),
+    )
     code = CONFORMS if report.ok else DOES_NOT_CONFORM
     return answer_json(report, code) if json else Answer((str(report),), code=code)

@@ -6,8 +6,12 @@ found is in the report; nothing recurrent is passed over.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
+from lstm_spec.conformance.arguments import Shape, hold_arguments, shape_of
+from lstm_spec.conformance.contract import Promise, hold_report, read_contract
 from lstm_spec.conformance.custom import read_custom
 from lstm_spec.conformance.numbers import compare_numbers
 from lstm_spec.conformance.reading import no_layer
@@ -23,14 +27,38 @@ from lstm_spec.layers.tensors import Tensors
 from lstm_spec.symbolic.cell import Cell
 
 
-def check(source: Any, *, dialect: str | None = None, cell: Cell | Layer | None = None, numbers: bool = True) -> Report:
+def check(
+    source: Any,
+    x: Any = None,
+    h: Any = None,
+    c: Any = None,
+    *,
+    dialect: str | None = None,
+    cell: Cell | Layer | None = None,
+    numbers: bool = True,
+    contract: str | tuple[Promise, ...] | None = None,
+) -> Report:
     """What a file, a dict of arrays or a live layer holds, held against the derivation; `ls.check`.
 
-    `dialect` reads in that dialect only; `cell` is a cell of your own, whose tensors bear its names; `numbers` compares
-    with the framework's forward pass where it is installed. Raises FileError when the source cannot be read,
-    TensorError when it holds no LSTM at all.
+    `x`, `h` and `c`, arrays or shapes, are held against the layer too, before a framework sees them: (T, B, n) or
+    (B, T, n) as the layer is laid out, and (L·D, B, width). `dialect` reads in that dialect only; `cell` is a cell of
+    your own, whose tensors bear its names; `numbers` compares with the framework's forward pass where it is installed;
+    `contract` is what `write_contract` wrote of another file, or
+    what `read_contract` made of it.
+    Raises FileError when the source cannot be read, TensorError when it holds no LSTM at all, OptionError for an
+    argument without a shape.
     """
-    tensors = open_source(source)
+    given = {name: shape_of(name, value) for name, value in {"x": x, "h": h, "c": c}.items() if value is not None}
+    promises = read_contract(contract) if isinstance(contract, str) else contract
+    report = _check(open_source(source), given, dialect, cell, numbers)
+    if promises is None:
+        return report
+    return replace(report, findings=(*report.findings, *hold_report(report, promises)))
+
+
+def _check(
+    tensors: Tensors, given: dict[str, Shape], dialect: str | None, cell: Cell | Layer | None, numbers: bool
+) -> Report:
     if cell is not None:
         return _check_custom(tensors, cell if isinstance(cell, Layer) else Layer(cell))
     recognized = recognize(tensors, get(dialect) if dialect else None)
@@ -42,6 +70,8 @@ def check(source: Any, *, dialect: str | None = None, cell: Cell | Layer | None 
         layer, more = _check_reading(reading, tensors, numbers)
         layers.append(layer)
         findings += more
+        if given and not layer.layer.open_letters:
+            findings += hold_arguments(given, reading, layer.layer, place(tensors, reading.where))
     return Report(tensors.origin, tuple(layers), tuple(findings), recognized.other)
 
 
@@ -53,7 +83,8 @@ def _check_reading(reading: Reading, tensors: Tensors, numbers: bool) -> tuple[F
         agreement = compare_numbers(reading, solution.layer, tensors)
         findings += _differing(agreement, reading, tensors)
     assumed = () if reading.operator else reading.dialect.assumptions(solution.layer)
-    found = FoundLayer(reading.where, solution.layer, reading.dialect.name, solution.rows, assumed, agreement)
+    dtype = _dtypes(reading.names.values(), tensors)
+    found = FoundLayer(reading.where, solution.layer, reading.dialect.name, solution.rows, assumed, agreement, dtype)
     return found, findings
 
 
@@ -80,5 +111,10 @@ def _check_custom(tensors: Tensors, layer: Layer) -> Report:
     rows = tuple(
         Row(name, shape_text(lettered[name]), tuple(map(int, shapes[name])), weights[name].shape) for name in weights
     )
-    found = FoundLayer(tensors.origin, solved, "lstm-spec", rows)
+    found = FoundLayer(tensors.origin, solved, "lstm-spec", rows, dtype=_dtypes(weights, tensors))
     return Report(tensors.origin, (found,), ())
+
+
+def _dtypes(names: Iterable[str], tensors: Tensors) -> str:
+    """`float32`; each once where they mix."""
+    return ", ".join(dict.fromkeys(tensors[name].dtype for name in names if name in tensors))

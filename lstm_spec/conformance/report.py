@@ -70,7 +70,10 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class FoundLayer:
-    """A layer that was recognized: where, what it is, in which dialect, its tensors, and what was assumed."""
+    """A layer that was recognized: where, what it is, in which dialect, its tensors, and what was assumed.
+
+    `dtype` is that of its tensors, several where they mix.
+    """
 
     where: str
     layer: Layer
@@ -78,6 +81,7 @@ class FoundLayer:
     tensors: tuple[Row, ...]
     assumed: tuple[str, ...] = ()
     agreement: Agreement | None = None
+    dtype: str = ""
 
     @property
     def summary(self) -> str:
@@ -93,6 +97,7 @@ class FoundLayer:
         return {
             "where": self.where,
             "dialect": self.dialect,
+            "dtype": self.dtype,
             "sizes": {name: int(v) if v.is_Integer else str(v) for name, v in self.layer.given},
             "layers": self.layer.layers,
             "direction": self.layer.direction,

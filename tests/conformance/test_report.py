@@ -82,6 +82,7 @@ def test_json_in_full():
             {
                 "where": "lstm",
                 "dialect": "keras",
+                "dtype": "float32",
                 "sizes": {"n": 3, "k": 4},
                 "layers": 1,
                 "direction": "forward",

@@ -1,0 +1,43 @@
+"""`lstm-spec spec`: the layers of a file as a contract, to hold other files to."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lstm_spec_cli.output import DOES_NOT_CONFORM, Answer
+
+
+def spec(
+    file: Annotated[str, typer.Argument(help="A file that lstm-spec check reads.", metavar="FILE", show_default=False)],
+    dialect: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose names and gate order; told from the file without.", metavar="NAME", show_default=False
+        ),
+    ] = None,
+    cell: Annotated[
+        str | None,
+        typer.Option(
+            help="Another cell: a name of lstm-spec cells, or a file.", metavar="NAME|FILE.cell", show_default=False
+        ),
+    ] = None,
+) -> Answer:
+    """Print the recurrent layers of a file as TOML: what lstm-spec check FILE --spec holds another file to.
+
+    Lines may be deleted: what is not written is not held. Exits with 1 when the file itself does not conform.
+
+    lstm-spec spec model.onnx > spec.toml
+    """
+    import lstm_spec as ls
+    from lstm_spec.conformance.contract import write_contract
+    from lstm_spec_cli.cell_files import read_cell
+    from lstm_spec_cli.layer_options import refuse_beside_own_names
+
+    if cell is not None:
+        refuse_beside_own_names({"--dialect": dialect})
+    report = ls.check(file, dialect=dialect, cell=None if cell is None else read_cell(cell), numbers=False)
+    if not report.ok:
+        return Answer(remark=str(report), code=DOES_NOT_CONFORM)
+    return Answer((write_contract(report),))

@@ -1,0 +1,71 @@
+"""`lstm-spec spec`, and `check --spec`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.conformance.sets import torch_names
+
+
+@pytest.fixture
+def files(tmp_path):
+    np.savez(tmp_path / "good.npz", **torch_names("enc."))
+    np.savez(tmp_path / "wide.npz", **torch_names("enc.", n=5))
+    return tmp_path
+
+
+def test_a_contract_is_written_and_held(command, files):
+    written = command("spec", files / "good.npz")
+    assert (written.code, written.err) == (0, "")
+    (files / "s.toml").write_text(written.out)
+    assert command("check", files / "good.npz", "--spec", files / "s.toml", "--no-numbers").code == 0
+    outcome = command("check", files / "wide.npz", "--spec", files / "s.toml", "--no-numbers")
+    assert outcome.code == 1
+    assert outcome.out.endswith(
+        "error[spec]: n is another than in the contract\n"
+        f"  at       {files}/wide.npz : enc\n"
+        "  expected 3\n"
+        "  found    5\n"
+        "does not conform: 1 LSTM layer, 1 error\n"
+    )
+
+
+def test_a_file_that_does_not_conform_gives_no_contract(command, files):
+    np.savez(files / "bad.npz", **torch_names("enc.") | {"enc.bias_hh_l0": np.zeros(15, "float32")})
+    outcome = command("spec", files / "bad.npz")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.endswith("does not conform: 1 LSTM layer, 1 error\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.toml", None, "error[missing]: there is no such file\n  at       {}\n"),
+        (
+            "empty.toml",
+            b"",
+            "error[empty]: the file is empty\n  at       {}\n  expected what lstm-spec spec FILE prints\n",
+        ),
+        (
+            "bytes.toml",
+            b"\xff",
+            "error[not-text]: the file is not UTF-8 text\n  at       {}\n  found    the byte 0xff at 0\n",
+        ),
+    ],
+)
+def test_a_contract_that_cannot_be_read(command, files, name, content, message):
+    if content is not None:
+        (files / name).write_bytes(content)
+    outcome = command("check", files / "good.npz", "--spec", files / name)
+    assert (outcome.code, outcome.out, outcome.err) == (2, "", message.format(files / name))
+
+
+def test_a_contract_that_is_none_names_the_file(command, files):
+    (files / "s.toml").write_text("layers = 2\n")
+    outcome = command("check", files / "good.npz", "--spec", files / "s.toml")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == (
+        f"error[spec]: this is no contract\n  at       {files}/s.toml\n"
+        "  expected [[layer]] tables, at least one\n  found    layers\n  help     lstm-spec spec FILE writes a contract\n"
+    )
