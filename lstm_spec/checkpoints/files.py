@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BufferedIOBase, BufferedReader
 from math import prod
 from typing import Any
@@ -88,27 +89,38 @@ def open_regular(path: str) -> BufferedReader:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file as it was when it was read: `path` as the user wrote it, and what tells if it is still the same."""
+    """A file as it was when it was read: `path` as the user wrote it, `open` opens it again, `stamp` tells it apart."""
 
     path: str
-    full: str
     size: int
-    stamp: tuple[int, int, int]
-
-    @classmethod
-    def of(cls, path: str, stream: BufferedReader) -> File:
-        """What there is to know of an open file without reading it."""
-        now = os.fstat(stream.fileno())
-        return cls(path, os.path.abspath(path), now.st_size, (now.st_dev, now.st_ino, now.st_mtime_ns))
+    stamp: object
+    open: Callable[[], tuple[BufferedReader, object]]
 
     @contextmanager
     def reopened(self) -> Iterator[BufferedReader]:
         """The same file again. Holding it open instead would cost a descriptor for each file of an audit."""
-        with blamed_on(self.path), open_regular(self.full) as stream:
-            now = File.of(self.full, stream)
-            if (now.size, now.stamp) != (self.size, self.stamp):
-                raise malformed("changed", "the file has changed since its shapes were read", help="read it again")
-            yield stream
+        with blamed_on(self.path):
+            stream, stamp = self.open()
+            with stream:
+                if stamp != self.stamp:
+                    raise malformed("changed", "the file has changed since its shapes were read", help="read it again")
+                yield stream
+
+
+@contextmanager
+def opened(path: str) -> Iterator[tuple[File, BufferedReader]]:
+    """A local file, and the stream to read it from. Raises Malformed when it is no regular file."""
+    full = os.path.abspath(path)
+    stream, stamp = open_stamped(path)
+    with stream:
+        yield File(path, os.fstat(stream.fileno()).st_size, stamp, partial(open_stamped, full)), stream
+
+
+def open_stamped(path: str) -> tuple[BufferedReader, object]:
+    """A local file, and what tells it from another of the same name."""
+    stream = open_regular(path)
+    now = os.fstat(stream.fileno())
+    return stream, (now.st_size, now.st_dev, now.st_ino, now.st_mtime_ns)
 
 
 def take(stream: BufferedReader, offset: int, size: int, what: str) -> bytes:

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from io import BufferedReader
 
-from lstm_spec.checkpoints.files import File, Malformed, blamed_on, malformed, open_regular
+from lstm_spec.checkpoints.files import File, Malformed, blamed_on, malformed, opened
 from lstm_spec.checkpoints.npz import read_npz
 from lstm_spec.checkpoints.onnx import read_onnx
+from lstm_spec.checkpoints.remote import is_url, opened_remote
 from lstm_spec.checkpoints.safetensors import read_safetensors
 from lstm_spec.errors import safe
 from lstm_spec.layers.tensors import Tensors
@@ -72,14 +73,13 @@ MEMBERS = (
 
 
 def read_tensors(path: str | os.PathLike[str]) -> Tensors:
-    """The tensors of a checkpoint file, by name, with the recurrent operators that the file itself declares.
+    """The tensors of a checkpoint file or URL, by name, with the recurrent operators that the file itself declares.
 
     Shapes are read at once, values when asked for. Raises FileError when the file is missing, is not what its
     suffix says, is broken, or is in a format that is not read; MissingPackageError when its reader needs a package.
     """
     name = os.fsdecode(path)
-    with blamed_on(name), open_regular(name) as stream:
-        file = File.of(name, stream)
+    with blamed_on(name), (opened_remote if is_url(name) else opened)(name) as (file, stream):
         head = stream.read(HEAD_SIZE)
         reader = reader_of(name, head, file.size)
         stream.seek(0)

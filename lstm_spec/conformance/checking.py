@@ -6,11 +6,15 @@ found is in the report; nothing recurrent is passed over.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from lstm_spec.checkpoints.listing import list_models
 from lstm_spec.conformance.arguments import Shape, hold_arguments, shape_of
+from lstm_spec.conformance.collecting import check_each
 from lstm_spec.conformance.contract import Promise, hold_report, read_contract
 from lstm_spec.conformance.custom import read_custom
 from lstm_spec.conformance.numbers import compare_numbers
@@ -40,6 +44,7 @@ def check(
 ) -> Report:
     """What a file, a dict of arrays or a live layer holds, held against the derivation; `ls.check`.
 
+    A path may be a directory, a pattern (`models/*.onnx`) or a URL that fsspec reads; several files make one report.
     `x`, `h` and `c`, arrays or shapes, are held against the layer too, before a framework sees them: (T, B, n) or
     (B, T, n) as the layer is laid out, and (L·D, B, width). `dialect` reads in that dialect only; `cell` is a cell of
     your own, whose tensors bear its names; `numbers` compares with the framework's forward pass where it is installed;
@@ -50,7 +55,10 @@ def check(
     """
     given = {name: shape_of(name, value) for name, value in {"x": x, "h": h, "c": c}.items() if value is not None}
     promises = read_contract(contract) if isinstance(contract, str) else contract
-    report = _check(open_source(source), given, dialect, cell, numbers)
+    check_one = partial(_check, given=given, dialect=dialect, cell=cell, numbers=numbers)
+    path = os.fsdecode(source) if isinstance(source, str | os.PathLike) else ""
+    models = list_models(path) if path else None
+    report = check_one(open_source(source)) if models is None else check_each(path, models, check_one)
     if promises is None:
         return report
     return replace(report, findings=(*report.findings, *hold_report(report, promises)))

@@ -27,8 +27,11 @@ def open_source(source: Any) -> Tensors:
         return source
     if isinstance(source, str | os.PathLike):
         from lstm_spec.checkpoints import read_tensors
+        from lstm_spec.checkpoints.listing import list_models
+        from lstm_spec.conformance.collecting import read_only_model
 
-        return read_tensors(source)
+        models = list_models(path := os.fsdecode(source))
+        return read_tensors(source) if models is None else read_only_model(path, models)
     for owner in type(source).__mro__:
         package = owner.__module__.partition(".")[0]
         if package in LIVE:

@@ -67,5 +67,6 @@ def test_a_contract_that_is_none_names_the_file(command, files):
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err == (
         f"error[spec]: this is no contract\n  at       {files}/s.toml\n"
-        "  expected [[layer]] tables, at least one\n  found    layers\n  help     lstm-spec spec FILE writes a contract\n"
+        "  expected [[layer]] tables, at least one\n  found    layers\n"
+        "  help     lstm-spec spec FILE writes a contract\n"
     )
