@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lstm_spec.errors import Finding, OptionError
-from lstm_spec_cli.layer_options import Json
-from lstm_spec_cli.output import CONFORMS, DOES_NOT_CONFORM, Answer, answer_json
+from lstm_spec_cli.layer_options import InNotation, Json, in_notation
+from lstm_spec_cli.output import CONFORMS, DOES_NOT_CONFORM, Answer, answer_json, answer_json_of
 
 if TYPE_CHECKING:
     from lstm_spec.cells.catalogue import Entry
@@ -45,23 +46,47 @@ def list_cells(context: typer.Context, json: Json = False) -> Answer:
 
 
 @cells.command("show")
-def show_cell(name: Annotated[str, _cell_argument()], json: Json = False) -> Answer:
+def show_cell(name: Annotated[str, _cell_argument()], notation: InNotation = None, json: Json = False) -> Answer:
     """Print a cell: where it is from, its equations, its parameters by shape, and how many they are.
 
     lstm-spec cells show gru
+
+    lstm-spec cells show gru --notation colah
     """
     from lstm_spec.render.tables import Table
 
     entry = _entry(name)
+    if notation is not None:
+        return _show_notated(entry, notation, json)
     if json:
         return answer_json(entry)
     rows = tuple((shape, ", ".join(names)) for shape, names in entry.by_shape.items())
     return Answer((str(entry.cell), Table(("shape", "parameters"), (rows,)), f"parameters  {entry.count}"))
 
 
+def _show_notated(entry: Entry, notation: str, json: bool) -> Answer:
+    from lstm_spec.cells.catalogue import Entry
+    from lstm_spec.render.notated import notated_text
+    from lstm_spec.render.tables import Table
+    from lstm_spec.symbolic.renaming import rename_cell
+
+    notated = in_notation(entry.cell, notation)
+    renamed = rename_cell(notated)
+    other = Entry(entry.name, renamed.cell)
+    if json:
+        told = renamed.restore_all(other.to_dict()) | {"title": entry.title, "text": notated_text(notated)}
+        return answer_json_of(told)
+    rows = tuple((shape, renamed.restore(", ".join(names))) for shape, names in other.by_shape.items())
+    table = Table(("shape", "parameters"), (rows,))
+    return Answer((notated_text(notated), table, f"parameters  {entry.count}"))
+
+
 @cells.command("diff")
 def diff_cells(
-    first: Annotated[str, _cell_argument("A")], second: Annotated[str, _cell_argument("B")], json: Json = False
+    first: Annotated[str, _cell_argument("A")],
+    second: Annotated[str, _cell_argument("B")],
+    notation: InNotation = None,
+    json: Json = False,
 ) -> Answer:
     """Print what differs between two cells, in words and in equations, and what it costs in parameters.
 
@@ -71,11 +96,21 @@ def diff_cells(
     """
     from lstm_spec.cells.differences import compare_cells
 
-    difference = compare_cells(_entry(first).cell, _entry(second).cell)
-    return answer_json(difference) if json else Answer(tuple(_told(difference, first, second)))
+    one, other = _entry(first).cell, _entry(second).cell
+    if notation is None:
+        difference = compare_cells(one, other)
+        return answer_json(difference) if json else Answer(tuple(_told(difference, first, second)))
+    from lstm_spec.symbolic.renaming import rename_cell
+
+    renamed, beside = (rename_cell(in_notation(cell, notation)) for cell in (one, other))
+    difference = compare_cells(renamed.cell, beside.cell)
+    restore = renamed.beside(beside).restore
+    if json:
+        return answer_json_of(renamed.beside(beside).restore_all(difference.to_dict()))
+    return Answer(tuple(_told(difference, first, second, restore)))
 
 
-def _told(difference: Difference, first: str, second: str) -> list[Any]:
+def _told(difference: Difference, first: str, second: str, restore: Callable[[str], str] = str) -> list[Any]:
     from lstm_spec.errors import safe
     from lstm_spec.render.tables import Table
 
@@ -85,9 +120,9 @@ def _told(difference: Difference, first: str, second: str) -> list[Any]:
         return [*parts, "the equations are the same"]
     if difference.same:
         parts.append("both compute the same; they are written in other ways")
-    parts += map(str, difference.changes)
+    parts += [restore(str(change)) for change in difference.changes]
     if difference.parameters:
-        rows = tuple((name, str(before), str(after)) for name, before, after in difference.parameters)
+        rows = tuple((restore(name), str(before), str(after)) for name, before, after in difference.parameters)
         total = ("total", str(difference.first_count), str(difference.second_count))
         parts.append(Table(("parameter", first, second), (rows, (total,))))
     return [*parts, f"parameters  {difference.cost}"]

@@ -32,9 +32,14 @@ class Answer:
 
 def answer_json(value: Any, code: int = CONFORMS) -> Answer:
     """The value's `to_dict()`, and nothing else."""
+    return answer_json_of(value.to_dict(), code)
+
+
+def answer_json_of(plain: Any, code: int = CONFORMS) -> Answer:
+    """Plain values as JSON."""
     import json
 
-    return Answer((json.dumps(value.to_dict()),), code=code)
+    return Answer((json.dumps(plain),), code=code)
 
 
 def show(answer: Answer) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lstm_spec_cli.layer_options import CellOptions, Json, StackOptions, spread
-from lstm_spec_cli.output import Answer, answer_json
+from lstm_spec_cli.layer_options import CellOptions, InNotation, Json, StackOptions, in_notation, spread
+from lstm_spec_cli.output import Answer, answer_json, answer_json_of
 
 if TYPE_CHECKING:
     from lstm_spec.layers.layer import Layer
@@ -37,6 +37,7 @@ class UnitOptions(CellOptions):
 def unit(
     unit: Annotated[str, typer.Argument(help="Which unit, counted from 1.", metavar="UNIT", show_default=False)],
     chosen: UnitOptions,
+    notation: InNotation = None,
     json: Json = False,
 ) -> Answer:
     """Print what one unit of a cell reads, computes, learns and puts out, and how units depend on each other.
@@ -44,10 +45,22 @@ def unit(
     lstm-spec unit 3 --n 5 --k 10
 
     lstm-spec unit 3 --n 5 --k 10 --cell gru
+
+    lstm-spec unit 3 --n 5 --k 10 --notation colah
     """
     from lstm_spec.render.units import tell_unit
     from lstm_spec.symbolic.units import describe_unit
 
     layer = chosen.read_sized()
+    if notation is not None:
+        from lstm_spec.cells.family import lstm_cell
+        from lstm_spec.symbolic.renaming import rename_cell
+
+        renamed = rename_cell(in_notation(layer.cell, notation))
+        plain = rename_cell(in_notation(lstm_cell(), notation))
+        described = describe_unit(renamed.cell, unit, layer.sizes)
+        if json:
+            return answer_json_of(renamed.restore_all(described.to_dict()))
+        return Answer((renamed.beside(plain).restore(tell_unit(described, plain.cell)),))
     described = describe_unit(layer.cell, unit, layer.sizes)
     return answer_json(described) if json else Answer((tell_unit(described),))

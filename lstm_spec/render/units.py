@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from lstm_spec.cells.family import lstm_cell
+from lstm_spec.symbolic.cell import Cell
 from lstm_spec.symbolic.sparsity import Reach, dependence
 from lstm_spec.symbolic.units import Learned, Reading, Unit, describe_unit
 
 LABEL = 14
 
 
-def tell_unit(unit: Unit) -> str:
-    """Everything about a unit, as lines of text."""
+def tell_unit(unit: Unit, plain: Cell | None = None) -> str:
+    """Everything about a unit, as lines of text; `plain` is the plain LSTM under the unit's names."""
     sections = (
         [f"unit {unit.index} of {_equated(unit)}; units count from 1"],
         list(unit.equations),
@@ -26,7 +27,7 @@ def tell_unit(unit: Unit) -> str:
         ],
         [*_labelled("within a step", _within(unit)), *_labelled("across steps", _across(unit))],
         list(_what_it_is(unit)),
-        list(_unlike_plain(unit)),
+        list(_unlike_plain(unit, plain or lstm_cell())),
     )
     return "\n\n".join("\n".join(lines) for lines in sections if lines)
 
@@ -119,10 +120,9 @@ def _what_it_is(unit: Unit) -> Iterator[str]:
     yield f"  Unit {unit.index} is one of them: {sums}, where a neuron has one. It learns {unit.count} of {unit.total}."
 
 
-def _unlike_plain(unit: Unit) -> Iterator[str]:
+def _unlike_plain(unit: Unit, plain: Cell) -> Iterator[str]:
     """Which of these answers are others than the plain LSTM's."""
-    plain = lstm_cell()
-    lines = [*_other_counts(unit), *_other_dependence(unit)]
+    lines = [*_other_counts(unit, plain), *_other_dependence(unit, plain)]
     mixing = [m.equation for m in unit.within if m.of_units]
     if mixing:
         verb = "reads" if len(mixing) == 1 else "read"
@@ -138,17 +138,17 @@ def _unlike_plain(unit: Unit) -> Iterator[str]:
         yield from (f"  {line}" for line in lines)
 
 
-def _other_counts(unit: Unit) -> Iterator[str]:
+def _other_counts(unit: Unit, plain: Cell) -> Iterator[str]:
     (rows,) = [r.rows for r in unit.readings if r.role == "input"] or [1]
-    plain = describe_unit(lstm_cell(), unit.index, {"n": rows, "k": unit.units})
-    if unit.count != plain.count:
-        yield f"a unit learns {unit.count} numbers of its own; there {plain.count}"
+    there = describe_unit(plain, unit.index, {"n": rows, "k": unit.units})
+    if unit.count != there.count:
+        yield f"a unit learns {unit.count} numbers of its own; there {there.count}"
 
 
-def _other_dependence(unit: Unit) -> Iterator[str]:
+def _other_dependence(unit: Unit, plain: Cell) -> Iterator[str]:
     """`i, f and o depend on c[3] alone; there on no c`."""
-    here, there = dependence(unit.cell), dependence(lstm_cell())
-    states = [d.name for d in unit.cell.states if d.name in {s.name for s in lstm_cell().states}]
+    here, there = dependence(unit.cell), dependence(plain)
+    states = [d.name for d in unit.cell.states if d.name in {s.name for s in plain.states}]
     found: dict[tuple[str, Reach, Reach], list[str]] = {}
     for name in here:
         for state in states if name in there else ():
