@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lstm_spec.dialects.dialect import Dialect, PackedTensor, Packing
+from lstm_spec.dialects.dialect import Dialect
 from lstm_spec.dialects.keras import KERAS
 from lstm_spec.dialects.native import NATIVE
 from lstm_spec.dialects.onnx import ONNX
+from lstm_spec.dialects.packing import PackedTensor, Packing
 from lstm_spec.dialects.pytorch import PYTORCH
 from lstm_spec.errors import Finding, OptionError, safe
 
