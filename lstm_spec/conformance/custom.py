@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lstm_spec.dialects.dialect import Array
+from lstm_spec.dialects.packing import Array
 from lstm_spec.errors import Finding, TensorError, safe
 from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.tensors import Tensors

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Set
 from dataclasses import dataclass, field
 
 from lstm_spec.cells.family import LstmOptions, lstm_cell
@@ -36,6 +36,23 @@ class Group:
         """The names in the source, without the doubles."""
         return tuple(self.found.values())
 
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether a recurrent matrix is among them: what is enough where the dialect is named."""
+        return bool(self.dialect.recurrent & self.kinds)
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether the names alone say that these tensors are a layer in this dialect."""
+        claims, said = self.dialect.claims, self.dialect.said
+        whole = self.is_recurrent if claims is None else bool(claims) and claims <= self.kinds
+        return whole and (said is None or bool(said.fullmatch(self.prefix)))
+
+    def without(self, taken: Set[str]) -> Group:
+        """The group of those that are not taken."""
+        left = {key: name for key, name in self.found.items() if name not in taken}
+        return Group(self.prefix, self.dialect, left, [name for name in self.doubles if name not in taken])
+
 
 def group_names(names: Iterable[str], dialect: Dialect) -> tuple[Group, ...]:
     """The names that the dialect's pattern recognizes, by their prefix."""
@@ -44,12 +61,27 @@ def group_names(names: Iterable[str], dialect: Dialect) -> tuple[Group, ...]:
         if match := dialect.pattern.fullmatch(name):
             parts = match.groupdict()
             group = groups.setdefault(parts["prefix"], Group(parts["prefix"], dialect))
-            key = (parts["tensor"], int(parts.get("layer") or 0), bool(parts.get("reverse")))
+            key = (dialect.kind(match), int(parts.get("layer") or 0), bool(parts.get("reverse")))
             if key in group.found:
                 group.doubles.append(name)
             else:
                 group.found[key] = name
     return tuple(groups.values())
+
+
+def claim_names(names: Collection[str], dialects: Iterable[Dialect]) -> tuple[Group, ...]:
+    """The groups that names alone decide. Where two dialects could read a tensor, the one that reads more of its
+    neighbours does: `weight_ih, weight_hh, bias` is Equinox, with `bias_ih, bias_hh` beside them it is PyTorch.
+    """
+    claimed = [group for dialect in dialects for group in group_names(names, dialect) if group.is_claimed]
+    taken: set[str] = set()
+    kept: dict[int, Group] = {}
+    for number, group in sorted(enumerate(claimed), key=lambda pair: -len(pair[1].found)):
+        left = group.without(taken)
+        if left.is_claimed:
+            kept[number] = left
+            taken |= set(left.names)
+    return tuple(kept[number] for number in sorted(kept))
 
 
 def read_group(group: Group, tensors: Tensors) -> Reading | Finding:
@@ -70,10 +102,7 @@ def read_group(group: Group, tensors: Tensors) -> Reading | Finding:
     layer = layer.with_(direction=_direction(group, layer, tensors))
     operator = next((o for o in tensors.operators if set(group.names) <= set(o.tensors.values())), None)
     layer, problems = apply_live_options(layer, operator, at)
-    names = {
-        dialect.template.format(tensor=kind, layer=index, reverse=dialect.reversed_ if reverse else ""): name
-        for (kind, index, reverse), name in found.items()
-    }
+    names = {dialect.write_name(kind, index, reverse): name for (kind, index, reverse), name in found.items()}
     return Reading(where, dialect, layer, names, operator, problems=tuple(problems))
 
 
@@ -92,12 +121,13 @@ def _direction(group: Group, layer: Layer, tensors: Tensors) -> Direction:
 
 def _gate_count(group: Group, tensors: Tensors) -> int | None:
     """How many gates the recurrent matrices hold and most tensors confirm; None where that is open."""
-    gated = {p.name: p for p in group.dialect.packings if p.gates}
+    packings = group.dialect.packings
+    gated = {p.name: p for p in packings if p.gates and not p.joined and p.arranged != "axis"}
     recurrent = group.dialect.recurrent & set(gated)
     kinds = [(kind, tensors[name].shape) for (kind, _, _), name in group.found.items() if kind in gated]
     widths = {_sides(gated[kind], shape)[1] for kind, shape in kinds if kind in recurrent}
     k = widths.pop() if len(widths) == 1 else 0
-    if "weight_hr" in group.kinds or k == 0:
+    if k == 0 or any(p.option == ("projection", True) and p.name in group.kinds for p in packings):
         return None
     counts = [(kind, _sides(gated[kind], shape)[0] / (k * len(gated[kind].families))) for kind, shape in kinds]
     of_recurrent = {count for kind, count in counts if kind in recurrent}
@@ -108,10 +138,9 @@ def _gate_count(group: Group, tensors: Tensors) -> int | None:
 
 def _sides(packing: Packing, shape: tuple[int, ...]) -> tuple[int, int]:
     """The side of a tensor along which its gates lie, and the other; 0 for what it has not."""
-    is_matrix = packing.families[0][0] in "WU"
-    if len(shape) < 1 + is_matrix:
+    if len(shape) < 1 + packing.is_matrix:
         return 0, 0
-    if not is_matrix:
+    if not packing.is_matrix:
         return shape[-1], 0
     rows, columns = shape[-2:]
     return (columns, rows) if packing.transposed else (rows, columns)

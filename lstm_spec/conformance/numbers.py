@@ -47,7 +47,9 @@ def compare_numbers(reading: Reading, layer: Layer, tensors: Tensors) -> Agreeme
     """The largest difference between our output and states and the framework's, or why there is none to be had."""
     engine = reading.dialect.engine
     if not engine:
-        return Agreement("", reason="these tensors are this package's own")
+        own = reading.dialect.any_equations
+        reason = "these tensors are this package's own" if own else f"no {reading.dialect.name} is run here"
+        return Agreement("", reason=reason)
     if len(layer.members) > MOST_CELLS:
         return Agreement(engine, reason=f"{len(layer.members)} cells are more than {MOST_CELLS}")
     if not installed(engine):

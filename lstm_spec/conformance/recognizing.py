@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from lstm_spec.conformance.groups import Group, group_names, read_group
+from lstm_spec.conformance.groups import Group, claim_names, group_names, read_group
 from lstm_spec.conformance.operators import read_node
 from lstm_spec.conformance.readings import Reading, Recognized, place
 from lstm_spec.conformance.unnamed import readings_by_shape
@@ -50,7 +50,7 @@ def recognize(tensors: Tensors, dialect: Dialect | None = None) -> Recognized:
         found = [read_node(op, place(tensors, op.where), account.findings) for op in tensors.operators]
         readings = [reading for reading in found if reading]
     else:
-        readings = list(_read_names(tensors, [dialect] if dialect else list(DIALECTS.values()), account))
+        readings = list(_read_names(tensors, dialect, account))
     if not readings and not account.findings and tensors.format != "onnx" and tensors.live is None:
         readings, ambiguous = readings_by_shape(tensors, dialect)
         if ambiguous:
@@ -67,19 +67,19 @@ def recognize(tensors: Tensors, dialect: Dialect | None = None) -> Recognized:
     return Recognized(tuple(_tell_apart(readings)), tuple(account.findings), other)
 
 
-def _read_names(tensors: Tensors, dialects: Iterable[Dialect], account: Account) -> Iterator[Reading]:
-    taken: set[str] = set()
-    for dialect in dialects:
-        for group in group_names((name for name in tensors if name not in taken), dialect):
-            if dialect.recurrent & group.kinds:
-                taken |= set(group.names)
-                reading = read_group(group, tensors)
-                if isinstance(reading, Reading):
-                    yield reading
-                else:
-                    account.tell(reading, group.names)
-                if group.doubles:
-                    account.tell(_doubled(group, tensors), group.doubles)
+def _read_names(tensors: Tensors, dialect: Dialect | None, account: Account) -> Iterator[Reading]:
+    if dialect is None:
+        groups = claim_names(list(tensors), DIALECTS.values())
+    else:
+        groups = tuple(group for group in group_names(tensors, dialect) if group.is_recurrent)
+    for group in groups:
+        reading = read_group(group, tensors)
+        if isinstance(reading, Reading):
+            yield reading
+        else:
+            account.tell(reading, group.names)
+        if group.doubles:
+            account.tell(_doubled(group, tensors), group.doubles)
 
 
 def _doubled(group: Group, tensors: Tensors) -> Finding:
@@ -113,7 +113,7 @@ def _is_suspect(name: str, tensors: Tensors) -> bool:
 
 
 def _looks_recurrent(name: str, tensors: Tensors) -> Finding:
-    reader, expected = "dialect", f"names of {', '.join(DIALECTS)}"
+    reader, expected = "dialect", f"names of {', '.join(d.name for d in DIALECTS.values() if not d.is_asked_for)}"
     help = "name the dialect with --dialect, or rename the tensors"
     if tensors.format == "onnx":
         reader, expected, help = "operator", "an operator LSTM that has it as a constant", ""

@@ -75,7 +75,7 @@ def solve(reading: Reading, tensors: Tensors) -> Solution:
     tied = {letter for letter, values in winners.items() if len(values) > 1}
     of_layer = {letter: size for letter, size in sizes.items() if letter != BATCH}
     layer = reading.layer.at(**of_layer) if of_layer else reading.layer
-    numbers = {Symbol(n, integer=True, positive=True): v for n, v in sizes.items()}
+    numbers = {_symbol(n): v for n, v in sizes.items()}
     rows = tuple(_row(e, numbers) for e in expected)
     at = place(tensors, reading.where)
     findings = [_tie(letter, values, votes, reading, at) for letter, values in winners.items() if letter in tied]
@@ -110,7 +110,7 @@ def _extra(own: str, reading: Reading, tensors: Tensors, at: str) -> Finding:
         f"{at} : {safe(name)}",
         expected="no such tensor",
         found=str(tensors[name].shape),
-        help="the parameters of a cell of your own are read with --cell" if not reading.dialect.engine else "",
+        help="the parameters of a cell of your own are read with --cell" if reading.dialect.any_equations else "",
     )
 
 
@@ -143,7 +143,7 @@ def _expected(reading: Reading, tensors: Tensors) -> Iterator[Expected]:
         yield Expected(reading.source_name(packed.name), packed.shape, tensors[source].shape if source else None)
     for name, letters in reading.constants.items():
         counts = {"D": Integer(reading.layer.directions)}
-        sizes = tuple(counts.get(s, Symbol(s, integer=True, positive=True)) for s in letters)
+        sizes = tuple(counts.get(s, _symbol(s)) for s in letters)
         yield Expected(name, sizes, tensors[name].shape)
 
 
@@ -156,10 +156,31 @@ def _count_votes(expected: list[Expected], reading: Reading) -> Votes:
             letter, factor = _linear(size)
             if letter and length % factor == 0 and 1 <= length // factor <= LARGEST:
                 votes.add(letter, length // factor, one.name)
+    _count_sums(expected, votes)
     hidden = reading.operator.attributes.get("hidden_size") if reading.operator else None
     if isinstance(hidden, int) and not isinstance(hidden, bool) and 1 <= hidden <= LARGEST:
         votes.add("k", hidden, "hidden_size")
     return votes
+
+
+def _count_sums(expected: list[Expected], votes: Votes) -> None:
+    """An axis of n + k votes for n once the other axes have settled k."""
+    winners = {letter: votes.winners(letter) for letter in votes.by_letter}
+    known = {_symbol(letter): Integer(values[0]) for letter, values in winners.items() if len(values) == 1}
+    for one in expected:
+        if one.found is None or len(one.found) != len(one.sizes):
+            continue
+        for size, length in zip(one.sizes, one.found, strict=True):
+            left = length - size.xreplace(known)
+            if size.is_Add and len(left.free_symbols) == 1:
+                (letter,) = left.free_symbols
+                value = letter - left / left.coeff(letter)
+                if value.is_Integer and 1 <= value <= LARGEST:
+                    votes.add(str(letter), int(value), one.name)
+
+
+def _symbol(letter: str) -> Any:
+    return Symbol(letter, integer=True, positive=True)
 
 
 def _linear(size: Any) -> tuple[str, int]:

@@ -23,10 +23,15 @@ MOST_ARRAYS = 5  # no dialect packs one layer into more; past it, the orders to 
 
 def readings_by_shape(tensors: Tensors, dialect: Dialect | None = None) -> tuple[list[Reading], Finding | None]:
     """The one reading of a few unnamed arrays in the dialect given; or the finding `ambiguous`; or neither."""
-    found = list(_readings(tensors, [dialect] if dialect else [d for d in DIALECTS.values() if d is not NATIVE]))
+    found = list(_readings(tensors, [dialect] if dialect else [d for d in DIALECTS.values() if _is_tried(d)]))
     if dialect is not None and len(found) == 1:
         return found, None
     return [], _ambiguous(found, tensors) if found else None
+
+
+def _is_tried(dialect: Dialect) -> bool:
+    """Our own names everything; one that is read only when asked packs as one that is tried."""
+    return dialect is not NATIVE and not dialect.is_asked_for and dialect.evidence == "run"
 
 
 def _readings(tensors: Tensors, dialects: Iterable[Dialect]) -> Iterator[Reading]:
@@ -34,10 +39,14 @@ def _readings(tensors: Tensors, dialects: Iterable[Dialect]) -> Iterator[Reading
         return
     for dialect in dialects:
         for layer in _layers(dialect):
-            packed = [t.name for t in dialect.tensors(layer)]
+            expected = dialect.tensors(layer)
+            packed = [t.name for t in expected]
             if len(packed) != len(tensors):
                 continue
+            ranks = [len(t.shape) for t in expected]
             for order in permutations(tensors):
+                if [len(tensors[name].shape) for name in order] != ranks:
+                    continue
                 reading = Reading(tensors.origin, dialect, layer, dict(zip(packed, order, strict=True)))
                 solution = solve(reading, tensors)
                 if not solution.findings and not solution.layer.open_letters:

@@ -1,4 +1,4 @@
-"""A dialect: how a framework packs a cell's parameters into its tensors, as data; and the one way to pack and unpack.
+"""A dialect: how a framework writes an LSTM down, as data; and the one way to pack and unpack for all of them.
 
 Comes in: a `Layer` and arrays under one party's names. Goes out: arrays under the other's. Where frameworks differ
 is in the tables beside this file; what is here is the same for all of them. Imports no framework.
@@ -7,56 +7,38 @@ is in the tables beside this file; what is here is the same for all of them. Imp
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from sympy import Integer
 
 from lstm_spec.cells.family import LstmOptions, lstm_cell
+from lstm_spec.dialects.packing import Array, PackedTensor, Packing
 from lstm_spec.errors import Finding, OptionError, TensorError, safe
 from lstm_spec.layers.layer import Layer, Member
 from lstm_spec.layers.weights import State, Weights, hold_weights
-
-Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Packing:
-    """One kind of tensor: which of the cell's parameters lie in it, one under the other.
-
-    `families` such as `b_W{}` are written out for each gate of `gates`, family by family. `transposed` tensors hold
-    the gates as columns (y = x W). `option` is what the presence of the tensor says about the cell.
-    """
-
-    name: str
-    families: tuple[str, ...]
-    gates: str = ""
-    transposed: bool = False
-    option: tuple[str, Any] | None = None
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The parameters, first rows first: `W_i, W_f, W_g, W_o`."""
-        return self.parts_without(())
-
-    def parts_without(self, dead: Collection[str]) -> tuple[str, ...]:
-        """Those of the other gates: `W_i, W_g, W_o` without f."""
-        kept = [gate for gate in self.gates if gate not in dead]
-        return tuple(f.format(g) for f in self.families for g in (kept if "{}" in f else "x"))
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """How one framework writes an LSTM down.
 
-    `pattern` recognizes a tensor's name and has the groups `prefix`, `tensor` and, where names tell them, `layer` and
-    `reverse`; `template` writes the name. `directions` says whether a second direction has names of its own or lies
-    on a leading axis, and `reverse_alone` whether it may stand without the first; `missing` what it says when none of
-    some kinds of tensors is there. `batch_first` is the layout its layers take unless told otherwise; `assumed` are
-    options that leave no trace in its tensors, each with the parameter that it matters to, if it is one; `dead` gates
-    keep their rows when they have that equation, though nothing reads them; `engine` runs it.
+    Names: `pattern` recognizes a tensor's and has the groups `prefix`, `tensor` and, where names tell them, `layer` and
+    `reverse`; `template` writes it, with `forward` or `reversed_` for the direction; `aliases` are older kinds of
+    tensors under newer names. `claims` are kinds that must all be there before a set of names is read unasked (None: a
+    recurrent one, empty: only when asked), and `said` what the prefix must say then.
+    Layout: `directions` says whether a second direction has names of its own or lies on a leading axis, before which a
+    `layer_axis` may stand, and `reverse_alone` whether it may stand without the first. `batch_first` is the layout its
+    layers take unless told otherwise; `states` come in this order, each alone (`states_apart`) or with all cells of the
+    layer on the axis `states_axis`.
+    Equations: `constants` are options that every cell of it has and no tensor shows; `missing` is what it says when
+    none of some kinds of tensors is there; `assumed` are options that leave no trace in its tensors, each with the
+    parameter that it matters to, if it is one; `dead` gates keep their rows when they have that equation, though
+    nothing reads them; `any_equations` where the tensors are those of whatever cell there is; `engine` runs it.
+    Facts for people: `evidence` says whether the framework itself was run against it in the tests or only its sources
+    read; `realigned` whether the output of a reverse layer is in the order of its input (None: it has no such layer);
+    `padding` what it does with short sequences; `traps` what is easily got wrong.
     """
 
     name: str
@@ -66,26 +48,54 @@ class Dialect:
     pattern: re.Pattern[str]
     template: str
     reversed_: str = "_reverse"
+    forward: str = ""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    claims: frozenset[str] | None = None
+    said: re.Pattern[str] | None = None
     directions: Literal["names", "axis"] = "names"
+    layer_axis: bool = False
     batch_first: bool = False
     states: tuple[str, ...] = ("h", "c")
     states_apart: bool = False
+    states_axis: int = 0
     engine: str = ""
     reverse_alone: bool = False
+    constants: Mapping[str, Any] = field(default_factory=dict)
     assumed: tuple[tuple[str, str], ...] = ()
     missing: Mapping[frozenset[str], tuple[str, Any]] = field(default_factory=dict)
     dead: Mapping[str, str] = field(default_factory=dict)
+    any_equations: bool = False
+    evidence: Literal["run", "cited"] = "run"
+    realigned: bool | None = None
+    padding: str = ""
+    traps: tuple[str, ...] = ()
 
     def options(self, present: Set[str]) -> dict[str, Any]:
         """What the kinds of tensors that are there say about the cell: `{"bias": "two"}`."""
         said = [p.option for p in self.packings if p.option and p.name in present]
         said += [option for names, option in self.missing.items() if not names & present]
-        return {"bias": "none"} | dict(said)
+        return {"bias": "none"} | dict(self.constants) | dict(said)
 
     def assumptions(self, layer: Layer) -> tuple[str, ...]:
         """What a layer's tensors cannot tell, as it is taken: `("activation = tanh", …)`."""
         said = tuple(text for text, parameter in self.assumed if not parameter or parameter in layer.cell.parameters)
         return (*said, "direction = forward") if self.directions == "axis" and layer.directions == 1 else said
+
+    def kind(self, match: re.Match[str]) -> str:
+        """Which kind of tensor a recognized name is, whatever separator or older word it has."""
+        written = match["tensor"].replace("/", ".")
+        names = {p.name.replace("/", "."): p.name for p in self.packings}
+        written = self.aliases.get(written, written)
+        return names.get(written, written)
+
+    def write_name(self, kind: str, index: int = 0, reverse: bool = False) -> str:
+        """The name of a kind of tensor in one cell of a layer."""
+        return self.template.format(tensor=kind, layer=index, reverse=self.reversed_ if reverse else self.forward)
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether its names say too little to be read unless the dialect is named."""
+        return self.claims is not None and not self.claims
 
     @property
     def recurrent(self) -> frozenset[str]:
@@ -138,30 +148,30 @@ class Dialect:
         for members in stacks:
             for packing in self._packings(layer):
                 names = tuple(tuple(f"{m.prefix}.{part}" for part in packing.parts) for m in members)
-                yield PackedTensor(self._name(packing, members[0]), packing, names, shapes, self.directions == "axis")
-
-    def _name(self, packing: Packing, member: Member) -> str:
-        return self.template.format(
-            tensor=packing.name, layer=member.index, reverse=self.reversed_ if member.reverse else ""
-        )
+                name = self.write_name(packing.name, members[0].index, members[0].reverse)
+                yield PackedTensor(name, packing, names, shapes, (self.directions == "axis") + self.layer_axis)
 
     def pack_state(self, state: Mapping[str, Array], layer: Layer) -> tuple[Array, ...]:
-        """A state as this dialect takes it: h, then c, each `(L·D, B, width)`; in Keras `(B, k)`.
+        """A state as this dialect takes it: in PyTorch h, then c, each `(L·D, B, width)`; in Keras `(B, k)`.
 
         The batch never moves with the layout of x: PyTorch's `batch_first` leaves h and c as they are.
         """
-        stacked = (np.stack([state[f"{m.prefix}.{name}"] for m in layer.members]) for name in self.states)
-        return tuple(array[0] if self.states_apart else array for array in stacked)
+        named = ([state[f"{m.prefix}.{name}"] for m in layer.members] for name in self.states)
+        return tuple(arrays[0] if self.states_apart else np.stack(arrays, self.states_axis) for arrays in named)
 
     def unpack_state(self, arrays: Iterable[Array], layer: Layer) -> State:
         """Such arrays under the layer's names. Raises TensorError when there are more or fewer than states."""
+        axis = 0 if self.states_apart else self.states_axis
         given = [np.asarray(a)[None] if self.states_apart else np.asarray(a) for a in arrays]
-        if len(given) != len(self.states) or any(len(a) != len(layer.members) for a in given):
-            expected = f"{' and '.join(self.states)}, each ({len(layer.members)}, B, width)"
-            found = ", ".join(str(a.shape) for a in given)
+        shapes = [a.shape for a in given]
+        if len(given) != len(self.states) or any(len(s) != 3 or s[axis] != len(layer.members) for s in shapes):
+            sizes = ["B", "width"]
+            sizes[axis:axis] = [str(len(layer.members))]
+            expected = f"{' and '.join(self.states)}, each ({', '.join(sizes)})"
+            found = ", ".join(map(str, shapes))
             raise TensorError(Finding("state", f"this is no state of {self.name}", "", expected, found))
         named = zip(self.states, given, strict=True)
-        return State({f"{m.prefix}.{name}": a[i] for name, a in named for i, m in enumerate(layer.members)})
+        return State({f"{m.prefix}.{n}": a.take(i, axis) for n, a in named for i, m in enumerate(layer.members)})
 
     def pack(self, weights: Mapping[str, Array], layer: Layer) -> dict[str, Array]:
         """The layer's weights as this dialect's tensors, by its own names.
@@ -182,7 +192,7 @@ class Dialect:
         theirs = lstm_cell(LstmOptions(**options)).defined
         ours = layer.cell.defined
         differing = [name for name in (*ours, *theirs) if ours.get(name) != theirs.get(name)]
-        if self.engine and differing:
+        if differing and not self.any_equations:
             name = differing[0]
             raise OptionError(
                 Finding(
@@ -214,7 +224,7 @@ class Dialect:
     def _refuse_extra(self, tensors: Mapping[str, Array], wanted: Set[str]) -> None:
         matches = {name: self.pattern.fullmatch(name) for name in tensors if name not in wanted}
         kinds = {packing.name for packing in self.packings}
-        extra = [name for name, m in matches.items() if m and not m["prefix"] and m["tensor"] in kinds]
+        extra = [name for name, m in matches.items() if m and not m["prefix"] and self.kind(m) in kinds]
         if extra:
             raise TensorError(
                 Finding(
@@ -224,63 +234,3 @@ class Dialect:
                     help="choose options for which the layer has these tensors, or leave them out",
                 )
             )
-
-
-@dataclass(frozen=True, slots=True)
-class PackedTensor:
-    """One tensor of a layer: its name, its parts by full name for each direction, and its derived shape.
-
-    A part that `shapes` does not have is dead: as many rows as the others, 0 when packed, dropped when unpacked.
-    """
-
-    name: str
-    packing: Packing
-    parts: tuple[tuple[str, ...], ...]
-    shapes: Mapping[str, tuple[Any, ...]] = field(repr=False)
-    has_axis: bool = False
-
-    @property
-    def shape(self) -> tuple[Any, ...]:
-        """The derived shape, in the layer's letters or numbers."""
-        shapes = [self._shape_of(name, self.parts[0]) for name in self.parts[0]]
-        size = (sum((s[0] for s in shapes), Integer(0)), *shapes[0][1:])
-        size = size[::-1] if self.packing.transposed else size
-        return (Integer(len(self.parts)), *size) if self.has_axis else size
-
-    def _shape_of(self, name: str, names: tuple[str, ...]) -> tuple[Any, ...]:
-        return self.shapes[name if name in self.shapes else self._living(names)]
-
-    def _living(self, names: tuple[str, ...]) -> str:
-        return next(name for name in names if name in self.shapes)
-
-    @property
-    def symbolic(self) -> str:
-        """`(4*k, n)`."""
-        return f"({', '.join(map(str, self.shape))}{',' * (len(self.shape) == 1)})"
-
-    def pack(self, weights: Mapping[str, Array]) -> Array:
-        """The tensor, from the weights it holds."""
-        zeros = [np.zeros_like(weights[self._living(names)]) for names in self.parts]
-        stacked = [
-            np.concatenate([weights[name] if name in self.shapes else dead for name in names])
-            for names, dead in zip(self.parts, zeros, strict=True)
-        ]
-        if self.packing.transposed:
-            stacked = [s.T for s in stacked]
-        return np.stack(stacked) if self.has_axis else np.ascontiguousarray(stacked[0])
-
-    def unpack(self, array: Array) -> dict[str, Array]:
-        """The weights that the tensor holds. Raises TensorError when it does not have its shape."""
-        expected = tuple(map(int, self.shape)) if all(s.is_Integer for s in self.shape) else None
-        if array.shape != expected:
-            raise TensorError(
-                Finding(
-                    "shape", f"{self.name} does not have the derived shape", "", f"{self.symbolic}", str(array.shape)
-                )
-            )
-        found: dict[str, Array] = {}
-        for names, block in zip(self.parts, array if self.has_axis else [array], strict=True):
-            rows = block.T if self.packing.transposed else block
-            ends = np.cumsum([int(self._shape_of(name, names)[0]) for name in names])[:-1]
-            found |= dict(zip(names, np.split(rows, ends), strict=True))
-        return {name: array for name, array in found.items() if name in self.shapes}

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 
-from lstm_spec.dialects.dialect import Dialect, Packing
+from lstm_spec.dialects.dialect import Dialect
+from lstm_spec.dialects.packing import Packing
+
+PATTERN = re.compile(r"(?s)(?P<prefix>(?:.*[/.])?)(?P<tensor>recurrent_kernel|kernel|bias)(?::0)?")
 
 KERAS = Dialect(
     name="keras",
@@ -19,10 +22,17 @@ KERAS = Dialect(
         Packing("recurrent_kernel", ("U_{}",), "ifgo", transposed=True),
         Packing("bias", ("b_{}",), "ifgo", option=("bias", "one")),
     ),
-    pattern=re.compile(r"(?s)(?P<prefix>(?:.*[/.])?)(?P<tensor>recurrent_kernel|kernel|bias)(?::0)?"),
+    pattern=PATTERN,
     template="{tensor}",
     batch_first=True,
     states_apart=True,
     engine="keras",
     assumed=(("activation = tanh", ""), ("recurrent_activation = sigmoid", ""), ("go_backwards = False", "")),
+    realigned=False,
+    padding="repeats the last output; zero with zero_output_for_mask",
+    traps=(
+        "hard_sigmoid is z / 6 + 0.5; in Keras 1 and 2 it was 0.2 z + 0.5",
+        "unit_forget_bias adds 1 to the initial value only, never in the equation",
+        "go_backwards leaves the output in reversed time; Bidirectional puts it back",
+    ),
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from lstm_spec.dialects.dialect import Dialect, Packing
+from lstm_spec.dialects.dialect import Dialect
+from lstm_spec.dialects.packing import Packing
 
 GATED: dict[str, tuple[str, object] | None] = {
     "W_{}": None,
@@ -38,6 +39,7 @@ NATIVE = Dialect(
     template="l{layer}{reverse}.{tensor}",
     reversed_=".reverse",
     reverse_alone=True,
+    any_equations=True,
     assumed=(
         ("activations = sigmoid, tanh, tanh", ""),
         ("forget_bias = 0", "W_f"),

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 
-from lstm_spec.dialects.dialect import Dialect, Packing
+from lstm_spec.dialects.dialect import Dialect
+from lstm_spec.dialects.packing import Packing
 
 ONNX = Dialect(
     name="onnx",

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-from lstm_spec.dialects.dialect import Dialect, Packing
+from lstm_spec.dialects.dialect import Dialect
+from lstm_spec.dialects.packing import Packing
 
 PYTORCH = Dialect(
     name="pytorch",

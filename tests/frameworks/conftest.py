@@ -8,6 +8,8 @@ from tests.frameworks import peers
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
+collect_ignore = ["tf_peer.py"]  # TensorFlow runs only where it is asked for by name
+
 
 @pytest.fixture(scope="module", autouse=True)
 def measured(request):

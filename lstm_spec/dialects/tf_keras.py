@@ -1,0 +1,54 @@
+"""tf.keras 2 and tf_keras: `LSTM`, and `CuDNNLSTM` of TensorFlow 1 with its two biases.
+
+Source: tf_keras/src/layers/rnn/lstm.py, lstm_v1.py and cudnn_lstm.py of tf_keras 2.21. LSTM is packed as in Keras 3.
+What differs leaves no trace: TensorFlow 1's LSTM (lstm_v1.py) has recurrent_activation = hard_sigmoid, 0.2 z + 0.5.
+CuDNNLSTM keeps cuDNN's biases, that of the kernel and then that of the recurrent kernel, in one vector of 8k; it needs
+a GPU, so only LSTM was run.
+"""
+
+from __future__ import annotations
+
+from lstm_spec.dialects.dialect import Dialect
+from lstm_spec.dialects.keras import PATTERN
+from lstm_spec.dialects.packing import Packing
+
+ASSUMED = (
+    ("activation = tanh", ""),
+    ("recurrent_activation = sigmoid (hard_sigmoid in the LSTM of TensorFlow 1)", ""),
+    ("go_backwards = False", ""),
+)
+KERNELS = (
+    Packing("kernel", ("W_{}",), "ifgo", transposed=True),
+    Packing("recurrent_kernel", ("U_{}",), "ifgo", transposed=True),
+)
+
+TF_KERAS = Dialect(
+    name="tf-keras",
+    title="tf.keras 2's LSTM: gates i, f, c, o as columns; one bias or none",
+    source="tf_keras/src/layers/rnn/lstm.py, tf_keras 2.21",
+    packings=(*KERNELS, Packing("bias", ("b_{}",), "ifgo", option=("bias", "one"))),
+    pattern=PATTERN,
+    template="{tensor}",
+    claims=frozenset(),
+    batch_first=True,
+    states_apart=True,
+    assumed=ASSUMED,
+    realigned=False,
+    padding="repeats the last output",
+    traps=("an old file's hard_sigmoid is 0.2 z + 0.5; Keras 3 computes z / 6 + 0.5 under the same name",),
+)
+CUDNN_LSTM = Dialect(
+    name="tf-keras-cudnn",
+    title="tf.keras's CuDNNLSTM: gates i, f, c, o as columns; two biases in one vector",
+    source="tf_keras/src/layers/rnn/cudnn_lstm.py, tf_keras 2.21",
+    packings=(*KERNELS, Packing("bias", ("b_W{}", "b_U{}"), "ifgo", option=("bias", "two"))),
+    pattern=PATTERN,
+    template="{tensor}",
+    claims=frozenset(),
+    batch_first=True,
+    states_apart=True,
+    assumed=(("go_backwards = False", ""),),
+    evidence="cited",
+    realigned=False,
+    traps=("its bias has 8k numbers where LSTM's has 4k: the two halves are added",),
+)
