@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lstm_spec.conformance.checking import check as check
     from lstm_spec.conformance.contract import read_contract as read_contract
     from lstm_spec.conformance.contract import write_contract as write_contract
+    from lstm_spec.conformance.converting import convert as convert
     from lstm_spec.conformance.reading import read as read
     from lstm_spec.conformance.report import Report as Report
     from lstm_spec.errors import LstmSpecError as LstmSpecError
@@ -79,6 +80,7 @@ PUBLIC: dict[str, tuple[str, str]] = {
     "check": ("conformance.checking", "check"),
     "compile": ("compiler.compiled", "compile_layer"),
     "compile_network": ("compiler.networks", "compile_network"),
+    "convert": ("conformance.converting", "convert"),
     "dialects": ("dialects", ""),
     "lstm": ("layers.factory", "lstm"),
     "parse": ("symbolic.language", "parse"),
@@ -113,6 +115,7 @@ __all__ = [
     "check",
     "compile",
     "compile_network",
+    "convert",
     "dialects",
     "lstm",
     "parse",

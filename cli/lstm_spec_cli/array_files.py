@@ -7,16 +7,15 @@ whole or not at all.
 from __future__ import annotations
 
 import os
-import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lstm_spec.checkpoints import read_tensors
-from lstm_spec.errors import FileError, Finding, OptionError, TensorError, safe
+from lstm_spec.checkpoints.writing import replacing
+from lstm_spec.errors import Finding, OptionError, TensorError, safe
 from lstm_spec.layers.weights import write_npz
 
 if TYPE_CHECKING:
@@ -94,24 +93,6 @@ def write_outputs(path: str, layer: Layer, y: Array, state: Mapping[str, Array])
     for name, array in state.items():
         short = short_name(layer, name)
         arrays[name if short in arrays else short] = array
-    with _replacing(path) as file:
+    with replacing(path) as file:
         write_npz(file, arrays)
     return [f"{name} {array.shape}" for name, array in arrays.items()]
-
-
-@contextmanager
-def _replacing(path: str) -> Iterator[IO[bytes]]:
-    """A new file beside `path` that takes its place once it is whole. Raises FileError when it cannot be written."""
-    beside = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{secrets.token_hex(8)}")
-    try:
-        with open(beside, "xb") as file:
-            yield file
-        os.replace(beside, path)
-    except OSError as error:
-        because = safe(error.strerror or error)
-        raise FileError(
-            Finding("unwritable", "the output cannot be written", safe(path, None), because=because)
-        ) from None
-    finally:
-        if os.path.lexists(beside):
-            os.unlink(beside)

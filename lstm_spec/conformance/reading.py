@@ -30,7 +30,11 @@ def read(
     if layer is not None:
         return read_custom(tensors, layer)
     recognized = recognize(tensors, get(dialect) if dialect else None)
-    reading = _chosen(recognized, at, tensors)
+    return load_reading(_chosen(recognized, at, tensors), tensors)
+
+
+def load_reading(reading: Reading, tensors: Tensors) -> tuple[Layer, Weights]:
+    """A reading with its sizes solved and its weights. Raises TensorError when it does not conform."""
     solution = solve(reading, tensors)
     errors = [f for f in (*reading.problems, *solution.findings) if f.severity == "error"]
     if errors:
@@ -39,6 +43,15 @@ def read(
     if isinstance(arrays, str):
         raise TensorError(Finding("dtype", arrays, at=place(tensors, reading.where)))
     return solution.layer, reading.dialect.unpack(arrays, solution.layer)
+
+
+def choose_readings(recognized: Recognized, at: str | None, tensors: Tensors) -> tuple[Reading, ...]:
+    """The reading of that name, or all. Raises TensorError when there is none, or a layer could not be read."""
+    if at is not None or not recognized.readings:
+        return (_chosen(recognized, at, tensors),)
+    if errors := [f for f in recognized.findings if f.severity == "error"]:
+        raise TensorError(errors[0])
+    return recognized.readings
 
 
 def _chosen(recognized: Recognized, at: str | None, tensors: Tensors) -> Reading:

@@ -44,16 +44,17 @@ def open_source(source: Any) -> Tensors:
 
 def _from_arrays(arrays: Mapping[Any, Any]) -> Tensors:
     """Arrays by name; a torch state dict's tensors are arrays too."""
-    return Tensors("arrays", "arrays", {str(name): _tensor(str(name), value) for name, value in arrays.items()})
+    return Tensors("arrays", "arrays", {str(name): tensor_of(str(name), value) for name, value in arrays.items()})
 
 
-def _tensor(name: str, value: Any) -> Tensor:
+def tensor_of(name: str, value: Any) -> Tensor:
+    """An array as a tensor. Raises TensorError for what is none."""
     if not hasattr(value, "shape") or not hasattr(value, "dtype"):
         raise TensorError(Finding("type", f"{safe(name, 60)} is no array", "", "an array", type(value).__name__))
     if hasattr(value, "is_meta"):
-        from lstm_spec.frameworks.torch import tensor_of
+        from lstm_spec.frameworks import torch
 
-        return tensor_of(name, value)
+        return torch.tensor_of(name, value)
     dtype = str(value.dtype)
     load = partial(np.asarray, value) if is_known_to_numpy(dtype) else None
     return Tensor(name, tuple(int(d) for d in value.shape), dtype, load)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lstm_spec.cells.family import LstmOptions, lstm_cell
+from lstm_spec.cells.recovering import recover_options
 from lstm_spec.dialects.packing import Array, PackedTensor, Packing
 from lstm_spec.errors import Finding, OptionError, TensorError, safe
 from lstm_spec.layers.layer import Layer, Member
@@ -35,7 +36,8 @@ class Dialect:
     Equations: `constants` are options that every cell of it has and no tensor shows; `missing` is what it says when
     none of some kinds of tensors is there; `assumed` are options that leave no trace in its tensors, each with the
     parameter that it matters to, if it is one; `dead` gates keep their rows when they have that equation, though
-    nothing reads them; `any_equations` where the tensors are those of whatever cell there is; `engine` runs it.
+    nothing reads them; `outside` are options that an operator's attributes or a layer's arguments hold beside the
+    tensors; `any_equations` where the tensors are those of whatever cell there is; `engine` runs it.
     Facts for people: `evidence` says whether the framework itself was run against it in the tests or only its sources
     read; `realigned` whether the output of a reverse layer is in the order of its input (None: it has no such layer);
     `padding` what it does with short sequences; `traps` what is easily got wrong.
@@ -65,6 +67,7 @@ class Dialect:
     missing: Mapping[frozenset[str], tuple[str, Any]] = field(default_factory=dict)
     dead: Mapping[str, str] = field(default_factory=dict)
     any_equations: bool = False
+    outside: tuple[str, ...] = ()
     evidence: Literal["run", "cited"] = "run"
     realigned: bool | None = None
     padding: str = ""
@@ -75,6 +78,12 @@ class Dialect:
         said = [p.option for p in self.packings if p.option and p.name in present]
         said += [option for names, option in self.missing.items() if not names & present]
         return {"bias": "none"} | dict(self.constants) | dict(said)
+
+    def said_outside(self, layer: Layer) -> dict[str, Any]:
+        """The options of a layer that are not plain and that the framework holds beside its tensors."""
+        recovered = recover_options(layer.cell) if self.outside else None
+        changed = recovered.changed() if recovered else {}
+        return {name: value for name, value in changed.items() if name in self.outside}
 
     def assumptions(self, layer: Layer) -> tuple[str, ...]:
         """What a layer's tensors cannot tell, as it is taken: `("activation = tanh", …)`."""
@@ -179,14 +188,29 @@ class Dialect:
         Raises TensorError when the weights do not have the layer's names and shapes, OptionError when the framework
         would compute something else from them.
         """
-        _ = self.tensors(layer)
-        self._refuse_other_equations(layer)
+        self.hold(layer)
         layer, held = hold_weights(layer, weights)
         return {tensor.name: tensor.pack(held) for tensor in self.tensors(layer)}
 
+    def hold(self, layer: Layer) -> None:
+        """Raises OptionError when the framework has no place for the layer, or would compute something else."""
+        recovered = recover_options(layer.cell)
+        if recovered and recovered.coupled and not self._couples(recovered.coupled):
+            found = recovered.coupled.replace("=", " = ").replace("-", " - ")
+            help = f"what {self.name} can express: {self.title}"
+            raise OptionError(Finding("dialect", f"{self.name} does not couple gates so", found=found, help=help))
+        _ = self.tensors(layer)
+        self._refuse_other_equations(layer)
+
+    def _couples(self, coupling: str) -> bool:
+        """Whether it has this coupling: always, by a missing tensor, or with rows that nothing reads."""
+        by_missing = ("coupled", coupling) in self.missing.values()
+        by_dead = coupling in (text.replace(" ", "") for text in self.dead.values())
+        return self.constants.get("coupled") == coupling or by_missing or by_dead or self.any_equations
+
     def _refuse_other_equations(self, layer: Layer) -> None:
         """A constant in an equation leaves no trace in tensors, and would be lost on the way."""
-        options = self.options({p.name for p in self._packings(layer)})
+        options = self.options({p.name for p in self._packings(layer)}) | self.said_outside(layer)
         for equation in self._dead(layer).values():
             options["coupled"] = equation.replace(" ", "")
         theirs = lstm_cell(LstmOptions(**options)).defined

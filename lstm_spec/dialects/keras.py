@@ -26,6 +26,7 @@ KERAS = Dialect(
     template="{tensor}",
     batch_first=True,
     states_apart=True,
+    outside=("gate_activation",),
     engine="keras",
     assumed=(("activation = tanh", ""), ("recurrent_activation = sigmoid", ""), ("go_backwards = False", "")),
     realigned=False,

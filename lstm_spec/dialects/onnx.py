@@ -26,6 +26,7 @@ ONNX = Dialect(
     template="{tensor}",
     directions="axis",
     dead={"f": "f = 1 - i"},
+    outside=("gate_activation", "candidate_activation", "output_activation", "clip"),
     engine="onnxruntime",
     assumed=(("activations = Sigmoid, Tanh, Tanh", ""), ("no clip", ""), ("input_forget = 0", "")),
 )

@@ -1,0 +1,76 @@
+"""`lstm-spec convert`: the layers of a file as another framework's tensors, proven to compute the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lstm_spec_cli.layer_options import Json
+from lstm_spec_cli.output import Answer, answer_json
+
+if TYPE_CHECKING:
+    from lstm_spec.conformance.converting import Conversion
+
+
+def convert(
+    file: Annotated[str, typer.Argument(help="A file that lstm-spec check reads.", metavar="FILE", show_default=False)],
+    to: Annotated[
+        str, typer.Option(help="A name of lstm-spec dialects: whose tensors.", metavar="DIALECT", show_default=False)
+    ],
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", help="*.npz, *.safetensors, or *.onnx.", metavar="OUT", show_default=False),
+    ],
+    at: Annotated[
+        str | None, typer.Option(help="Which of the file's layers; all without.", metavar="NAME", show_default=False)
+    ] = None,
+    dialect: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose names and gate order; told from the file without.", metavar="NAME", show_default=False
+        ),
+    ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A loss that is agreed to: two-biases, forget-bias, options. May be repeated.",
+            metavar="LOSS",
+            show_default=False,
+        ),
+    ] = None,
+    json: Json = False,
+) -> Answer:
+    """Write the recurrent layers of a file under another framework's names, in its gate order and layout.
+
+    Both sides are compiled, each from its own dialect's equations, and must agree on random sequences before anything
+    is written. What the target cannot hold is listed and refused, unless --allow names it.
+
+    lstm-spec convert model.onnx --to pytorch -o model.safetensors
+    """
+    import lstm_spec as ls
+    from lstm_spec.checkpoints.writing import write_tensors, writer_of
+    from lstm_spec_cli.array_files import refuse_overwriting
+
+    refuse_overwriting(output, (file,))
+    suffix = writer_of(output)
+    conversion = ls.convert(file, to, at=at, dialect=dialect, allow=allow or (), holds_options=suffix == ".onnx")
+    write_tensors(output, conversion.tensors)
+    if json:
+        return answer_json(conversion)
+    return Answer(remark="\n".join(_told(conversion, output)))
+
+
+def _told(conversion: Conversion, output: str) -> list[str]:
+    from lstm_spec.errors import safe
+
+    lines = []
+    for converted in conversion.layers:
+        where = safe(converted.where)
+        lines.append(f"{where}: {converted.source} -> {conversion.to}, the same within {converted.difference:.1e}")
+        lines += [f"  lost: {loss.words}" for loss in converted.adapted.losses]
+        lines += [f"  note: {note}" for note in converted.adapted.notes]
+    if conversion.left:
+        names = ", ".join(safe(name, 60) for name in conversion.left[:5]) + ", …" * (len(conversion.left) > 5)
+        lines.append(f"left out, for they are in no recurrent layer: {names}")
+    return [*lines, f"wrote {output}: {len(conversion.tensors)} tensors"]

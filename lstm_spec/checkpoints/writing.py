@@ -1,0 +1,85 @@
+"""Tensors by name → the bytes of a file: npz, safetensors, ONNX. The same arrays give the same bytes.
+
+A file is written whole or not at all: beside its place first, and then moved there.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any
+
+import numpy as np
+
+from lstm_spec.errors import FileError, Finding, OptionError, safe
+from lstm_spec.layers.weights import write_npz
+
+Array = np.ndarray[Any, Any]
+SAFETENSORS_DTYPES = {"float32": "F32", "float64": "F64"}
+
+
+def npz_bytes(tensors: Mapping[str, Array]) -> bytes:
+    """NumPy's archive."""
+    file = io.BytesIO()
+    write_npz(file, tensors)
+    return file.getvalue()
+
+
+def safetensors_bytes(tensors: Mapping[str, Array]) -> bytes:
+    """A safetensors file: 8 bytes of length, a JSON header padded to 8, the tensors one behind the other."""
+    header: dict[str, Any] = {}
+    at = 0
+    for name, array in tensors.items():
+        header[name] = {
+            "dtype": SAFETENSORS_DTYPES[str(array.dtype)],
+            "shape": list(array.shape),
+            "data_offsets": [at, at := at + array.nbytes],
+        }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    little = (np.ascontiguousarray(a, a.dtype.newbyteorder("<")).tobytes() for a in tensors.values())
+    return len(text).to_bytes(8, "little") + text + b"".join(little)
+
+
+WRITERS: Mapping[str, Callable[[Mapping[str, Array]], bytes]] = {
+    ".npz": npz_bytes,
+    ".safetensors": safetensors_bytes,
+}
+
+
+def writer_of(path: str) -> str:
+    """The suffix of a path that can be written. Raises OptionError when it is none, before anything is computed."""
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in WRITERS:
+        known = ", ".join(f"*{known}" for known in WRITERS)
+        raise OptionError(Finding("output", f"{safe(path, None)} names no format that is written", expected=known))
+    return suffix
+
+
+def write_tensors(path: str, tensors: Mapping[str, Array]) -> None:
+    """The tensors as a file of the format that the path's suffix says. Raises FileError when it cannot be written."""
+    data = WRITERS[writer_of(path)](tensors)
+    with replacing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(path: str) -> Iterator[IO[bytes]]:
+    """A new file beside `path` that takes its place once it is whole. Raises FileError when it cannot be written."""
+    beside = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{secrets.token_hex(8)}")
+    try:
+        with open(beside, "xb") as file:
+            yield file
+        os.replace(beside, path)
+    except OSError as error:
+        because = safe(error.strerror or error)
+        raise FileError(
+            Finding("unwritable", "the output cannot be written", safe(path, None), because=because)
+        ) from None
+    finally:
+        if os.path.lexists(beside):
+            os.unlink(beside)

@@ -1,0 +1,173 @@
+"""A layer and its weights → the same function as another dialect can write it, and what is lost on the way.
+
+Biases are summed or split, a constant of the forget gate is folded into a bias or out of it, a stack becomes layers of
+its own. Nothing here is trusted: `converting` runs both sides and compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lstm_spec.cells.family import BIASES, LstmOptions, lstm_cell
+from lstm_spec.cells.recovering import recover_options
+from lstm_spec.dialects import Dialect
+from lstm_spec.errors import Finding, OptionError
+from lstm_spec.layers.layer import Layer, Member
+from lstm_spec.layers.weights import Weights
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What the target cannot hold; `name` is what `allow` calls it."""
+
+    name: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One layer of the target: what stands before its names, the layer, and its weights under our names."""
+
+    prefix: str
+    layer: Layer
+    weights: Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """A layer as the target can write it: one part, or one for each cell of a stack; what is lost, what was added."""
+
+    parts: tuple[Part, ...]
+    losses: tuple[Loss, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def adapt_layer(layer: Layer, weights: Mapping[str, Array], to: Dialect) -> Adapted:
+    """The layer as `to` can write it. Raises OptionError where it can write no layer that computes the same."""
+    options = recover_options(layer.cell)
+    if options is None:  # a cell of its own: only as it is
+        return Adapted(tuple(_split(layer, Weights(weights), to)))
+    refusal: OptionError | None = None
+    for wanted in _candidates(options, to):
+        target = layer.with_(cell=lstm_cell(wanted))
+        change = _Change(options, wanted)
+        adapted = Weights({name: array for m in layer.members for name, array in change.apply(m, weights)})
+        try:
+            parts = tuple(_split(target, adapted, to))
+        except OptionError as error:
+            refusal = refusal or error
+            continue
+        losses, notes = change.told(to)
+        return Adapted(parts, losses, (*notes, *_told_of_parts(parts, layer, to)))
+    raise refusal or OptionError(Finding("dialect", f"{to.name} cannot write this layer"))
+
+
+def _candidates(options: LstmOptions, to: Dialect) -> Iterator[LstmOptions]:
+    """The options that compute the same, the least changed first: other biases, another constant in the forget gate."""
+    constant = Fraction(to.constants.get("forget_bias", 0))
+    for forget in dict.fromkeys((options.forget_bias, constant)):
+        for bias in (options.bias, *(b for b in BIASES if b != options.bias)):
+            drops = options.bias != "none" and bias == "none"
+            folds = forget != options.forget_bias and bias == "none"
+            if drops or folds or (options.layer_norm != "none" and bias != options.bias):
+                continue
+            try:
+                yield replace(options, bias=bias, forget_bias=forget)
+            except OptionError:
+                continue
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """From one set of options to another: which biases, which constant."""
+
+    before: LstmOptions
+    after: LstmOptions
+
+    @property
+    def folded(self) -> Fraction:
+        """What the forget gate's bias takes up."""
+        return self.before.forget_bias - self.after.forget_bias
+
+    def apply(self, member: Member, weights: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
+        """One cell's weights under full names, as the options after have them."""
+        own = {n.removeprefix(f"{member.prefix}."): a for n, a in weights.items() if n.startswith(f"{member.prefix}.")}
+        own = {n: a for n, a in own.items() if "." not in n}
+        letters = "d" if self.before.gate_hidden else "b"
+        for name in lstm_cell(self.after).parameters:
+            array = own[name] if name in own else self._bias(name, own)
+            if self.folded and name in (f"{letters}_f", f"{letters}_Wf"):
+                array = array + array.dtype.type(float(self.folded))
+            yield f"{member.prefix}.{name}", array
+
+    def _bias(self, name: str, own: Mapping[str, Array]) -> Array:
+        """A bias that the layer has not under this name: the sum of two, the one of two, or zeros."""
+        gate = name[-1]
+        if self.before.bias == "two":
+            return own[f"b_W{gate}"] + own[f"b_U{gate}"]
+        if self.before.bias == "one" and name.startswith("b_W"):
+            return own[f"b_{gate}"]
+        return np.zeros_like(own[f"U_{gate}"][:, 0])
+
+    def told(self, to: Dialect) -> tuple[tuple[Loss, ...], tuple[str, ...]]:
+        """What is lost, and what is added without a loss."""
+        losses, notes = [], []
+        biases = self.before.bias, self.after.bias
+        if biases == ("two", "one"):
+            losses.append(Loss("two-biases", f"{to.name} has one bias a gate: the two are summed"))
+        elif biases == ("one", "two"):
+            notes.append(f"{to.name} has two biases a gate: the second is zeros")
+        elif biases[0] != biases[1]:
+            notes.append(f"{to.name} has biases: they are zeros")
+        if self.folded > 0:
+            words = f"the forget gate adds {self.folded} at every step: {to.name} gets it in the bias"
+            losses.append(Loss("forget-bias", words))
+        elif self.folded < 0:
+            words = f"{to.name} adds {-self.folded} to the forget gate at every step: the bias gets that much less"
+            losses.append(Loss("forget-bias", words))
+        return tuple(losses), tuple(notes)
+
+
+def _split(layer: Layer, weights: Weights, to: Dialect) -> Iterator[Part]:
+    """The layer whole where the target has such layers, else each of its cells as a layer of its own."""
+    try:
+        to.hold(layer)
+    except OptionError:
+        if len(layer.members) == 1:
+            raise
+    else:
+        yield Part("", layer, weights)
+        return
+    for member in layer.members:
+        words = [f"l{member.index}"] * (layer.layers > 1) + _directions(layer, member)
+        alone = Layer(
+            layer.cell,
+            direction="reverse" if member.reverse else "forward",
+            layout=layer.layout,
+            **member.sizes,
+        )
+        to.hold(alone)
+        own = {
+            f"l0.{'reverse.' * member.reverse}{name}": weights[f"{member.prefix}.{name}"]
+            for name in layer.cell.parameters
+        }
+        yield Part("_".join(words), alone, Weights(own))
+
+
+def _directions(layer: Layer, member: Member) -> list[str]:
+    return ["backward" if member.reverse else "forward"] * (layer.direction == "both")
+
+
+def _told_of_parts(parts: tuple[Part, ...], layer: Layer, to: Dialect) -> Iterator[str]:
+    if len(parts) > 1:
+        yield f"{to.name} has no such stack: its {len(layer.members)} cells are {', '.join(p.prefix for p in parts)}"
+    if reverse := [part.prefix or "it" for part in parts if part.layer.direction == "reverse"]:
+        verb = "reads" if len(reverse) == 1 else "read"
+        yield f"{', '.join(reverse)} {verb} backwards, which no tensor of {to.name} says"

@@ -1,0 +1,239 @@
+"""`convert`: the recurrent layers of a source → the tensors of another dialect, proven before they are handed out.
+
+The layer as it was read and the tensors as they would be read again are compiled, each from its own dialect's
+equations, and run on the same random sequences; only what agrees goes out. What cannot be carried is listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lstm_spec.compiler.compiled import compile_layer
+from lstm_spec.conformance.adapting import Adapted, Loss, Part, adapt_layer
+from lstm_spec.conformance.numbers import load_tensors
+from lstm_spec.conformance.reading import choose_readings, load_reading
+from lstm_spec.conformance.readings import place
+from lstm_spec.conformance.recognizing import recognize
+from lstm_spec.conformance.sources import open_source, tensor_of
+from lstm_spec.dialects import Dialect, get
+from lstm_spec.errors import Finding, OptionError, TensorError
+from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.tensors import Tensors
+from lstm_spec.layers.weights import Weights
+
+Array = np.ndarray[Any, Any]
+STEPS, BATCH, SEED = 7, 3, 0
+# Both sides run in float64. A mapping that only moves numbers agrees to rounding; one that adds biases in the
+# weights' own dtype is off by that dtype's rounding of a pre-activation.
+EXACT = 1e-12
+ROUNDED = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-12}
+PREFIXES = ("", "lstm", "rnn/basic_lstm_cell", "rnn/lstm_cell", "rnn/coupled_input_forget_gate_lstm_cell")
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """One layer under the target's names: where it stood, as it was read, its tensors, and how well both agree."""
+
+    where: str
+    source: str
+    layer: Layer
+    tensors: Mapping[str, Array]
+    adapted: Adapted
+    difference: float
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """The result of a conversion: every layer, and the tensors of the source that are in none and stay behind."""
+
+    to: str
+    layers: tuple[Converted, ...]
+    left: tuple[str, ...]
+
+    @property
+    def tensors(self) -> dict[str, Array]:
+        """All tensors under the target's names."""
+        return {name: array for converted in self.layers for name, array in converted.tensors.items()}
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """What was lost and allowed, each once."""
+        return tuple(dict.fromkeys(loss for converted in self.layers for loss in converted.adapted.losses))
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "to": self.to,
+            "layers": [
+                {
+                    "where": c.where,
+                    "from": c.source,
+                    "tensors": {name: list(array.shape) for name, array in c.tensors.items()},
+                    "lost": [{"name": loss.name, "words": loss.words} for loss in c.adapted.losses],
+                    "notes": list(c.adapted.notes),
+                    "difference": c.difference,
+                }
+                for c in self.layers
+            ],
+            "left": list(self.left),
+        }
+
+
+def convert(
+    source: Any,
+    to: str,
+    *,
+    at: str | None = None,
+    dialect: str | None = None,
+    layer: Layer | None = None,
+    allow: Collection[str] = (),
+    holds_options: bool = False,
+) -> Conversion:
+    """The recurrent layers of a file, a dict of arrays or a live layer as tensors of the dialect `to`; `ls.convert`.
+
+    `at` names one of several layers; `dialect` reads in that dialect only; `layer` gives options that leave no trace in
+    tensors; `allow` names the losses that are agreed to ("two-biases", "forget-bias", "options"); `holds_options` says
+    that what is written has a place for options beside tensors, as an ONNX model has.
+    Raises OptionError when the target cannot compute the same or a loss is not allowed, TensorError when the source
+    does not conform or the two sides do not agree: nothing is handed out then.
+    """
+    target = get(to)
+    tensors = open_source(source)
+    recognized = recognize(tensors, get(dialect) if dialect else None)
+    converted = []
+    for reading in choose_readings(recognized, at, tensors):
+        found, weights = load_reading(reading, tensors)
+        found = found if layer is None else found.with_(cell=layer.cell)
+        adapted = adapt_layer(found, weights, target)
+        adapted = adapted if holds_options else _without_options(adapted, target)
+        _refuse_losses(adapted.losses, allow, place(tensors, reading.where), target)
+        prefix = "" if reading.where == tensors.origin else reading.where
+        named = dict(_named(adapted.parts, prefix, target))
+        difference = _proven(found, weights, adapted, named, target, place(tensors, reading.where))
+        flat = {name: array for part in named.values() for name, array in part.items()}
+        converted.append(Converted(reading.where, reading.dialect.name, found, flat, adapted, difference))
+    return Conversion(to, tuple(converted), recognized.other if at is None else ())
+
+
+def _without_options(adapted: Adapted, to: Dialect) -> Adapted:
+    """Options that the tensors alone do not say are a loss where only tensors are written."""
+    said = to.said_outside(adapted.parts[0].layer)
+    if not said:
+        return adapted
+    told = ", ".join(f"{name} = {value}" for name, value in said.items())
+    loss = Loss("options", f"{told}: {to.name} holds this beside its tensors, and only tensors are written")
+    return Adapted(adapted.parts, (*adapted.losses, loss), adapted.notes)
+
+
+def _refuse_losses(losses: Iterable[Loss], allow: Collection[str], at: str, to: Dialect) -> None:
+    refused = [loss for loss in losses if loss.name not in allow]
+    if refused:
+        words = "\n".join(loss.words for loss in refused)
+        help = " ".join(f"--allow {name}" for name in dict.fromkeys(loss.name for loss in refused))
+        message = f"{to.name} cannot hold all of this layer as it is"
+        raise OptionError(Finding("loss", message, at, because=words, help=f"{help}, if that is agreed"))
+
+
+def _named(parts: Iterable[Part], prefix: str, to: Dialect) -> Iterator[tuple[str, dict[str, Array]]]:
+    """Each part's tensors under full names, by the part's own prefix; names that the dialect itself recognizes."""
+    for part in parts:
+        packed = to.pack(part.weights, part.layer)
+        before = _prefix(to, [word for word in (prefix, part.prefix) if word], next(iter(packed)))
+        yield part.prefix, {before + name: array for name, array in packed.items()}
+
+
+def _prefix(to: Dialect, words: list[str], name: str) -> str:
+    """What stands before a tensor's name: where it stood, and what the dialect wants to see there."""
+    separator = "/" if to.pattern.fullmatch(f"x/{name}") else "."
+    for wanted in PREFIXES:
+        parts = [*words, *([wanted] if wanted else [])]
+        before = separator.join(parts) + separator * bool(parts)
+        if to.said is None or to.said.match(before):
+            return before
+    return separator.join(words) + separator * bool(words)
+
+
+# ---- the proof ----
+
+
+def _proven(
+    layer: Layer, weights: Weights, adapted: Adapted, named: Mapping[str, Mapping[str, Array]], to: Dialect, at: str
+) -> float:
+    """The largest difference between the two sides. Raises TensorError when it is more than rounding."""
+    moved_only = not adapted.losses or all(loss.name == "options" for loss in adapted.losses)
+    limit = EXACT if moved_only else ROUNDED[next(iter(weights.values())).dtype]
+    x, state = _random_input(layer)
+    plain = layer.with_(layout="time", output="sequence", merge="concat", realign=True)
+    y, final = compile_layer(plain)(x, weights.astype("float64"), state)
+    theirs, finals = _run_parts(x, state, layer, adapted.parts, named, to)
+    differences = [_largest(y, theirs), *(_largest(final[name], finals[name]) for name in final)]
+    difference = float(np.max(differences, initial=0))
+    if not difference <= limit:
+        raise TensorError(
+            Finding(
+                "proof",
+                f"the layer as {to.name} would read it computes something else",
+                at,
+                expected=f"a difference of at most {limit:.0e}",
+                found=f"{difference:.1e}",
+                help="nothing was written; if the weights are finite and not huge, please report this",
+            )
+        )
+    return difference
+
+
+def _random_input(layer: Layer) -> tuple[Array, dict[str, Array]]:
+    generator = np.random.default_rng(SEED)
+    (rows,) = layer.cell.inputs[0].size
+    x = generator.standard_normal((STEPS, BATCH, int(layer.sizes[str(rows)])))
+    shapes = layer.state_shapes().items()
+    return x, {name: generator.uniform(-1, 1, (BATCH, int(shape[0]))) for name, shape in shapes}
+
+
+def _run_parts(
+    x: Array,
+    state: Mapping[str, Array],
+    layer: Layer,
+    parts: Iterable[Part],
+    named: Mapping[str, Mapping[str, Array]],
+    to: Dialect,
+) -> tuple[Array, dict[str, Array]]:
+    """The target's layers on the same input, each read back from its tensors, stacked and joined as the source is."""
+    outputs: dict[int, list[Array]] = {}
+    finals: dict[str, Array] = {}
+    members = list(layer.members)
+    for part in parts:
+        tensors = Tensors("converted", "arrays", _held(named[part.prefix]))
+        (reading,) = recognize(tensors, to).readings
+        arrays = load_tensors(reading, tensors)
+        assert not isinstance(arrays, str)  # they are plain arrays
+        weights = to.unpack(arrays, part.layer)
+        plain = part.layer.with_(layout="time", output="sequence", realign=True)
+        own = members[: len(part.layer.members)]
+        del members[: len(part.layer.members)]
+        index = own[0].index
+        below = x if index == 0 else np.concatenate(outputs[index - 1], axis=-1)
+        pairs = list(zip(own, part.layer.members, strict=True))
+        names = [s.name for s in layer.cell.states]
+        given = {f"{new.prefix}.{s}": state[f"{old.prefix}.{s}"] for old, new in pairs for s in names}
+        y, final = compile_layer(plain)(below, weights.astype("float64"), given)
+        outputs.setdefault(own[-1].index, []).append(y)
+        finals |= {f"{old.prefix}.{s}": final[f"{new.prefix}.{s}"] for old, new in pairs for s in names}
+    return np.concatenate(outputs[layer.layers - 1], axis=-1), finals
+
+
+def _held(arrays: Mapping[str, Array]) -> dict[str, Any]:
+    return {name: tensor_of(name, array) for name, array in arrays.items()}
+
+
+def _largest(ours: Array, theirs: Array) -> float:
+    if ours.shape != theirs.shape:
+        return float("inf")
+    with np.errstate(all="ignore"):
+        differences = np.abs(ours - theirs) / np.maximum(1, np.abs(ours))
+    same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
+    return float(np.max(np.where(same, 0, np.where(np.isnan(differences), np.inf, differences)), initial=0))
