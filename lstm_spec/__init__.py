@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lstm_spec.compiler.compiled import compile_layer as compile
     from lstm_spec.compiler.networks import compile_network as compile_network
     from lstm_spec.conformance.checking import check as check
+    from lstm_spec.conformance.comparing import compare as compare
     from lstm_spec.conformance.contract import read_contract as read_contract
     from lstm_spec.conformance.contract import write_contract as write_contract
     from lstm_spec.conformance.converting import convert as convert
@@ -78,6 +79,7 @@ PUBLIC: dict[str, tuple[str, str]] = {
     "build_form": ("layers.forms", "build_form"),
     "cells": ("cells", ""),
     "check": ("conformance.checking", "check"),
+    "compare": ("conformance.comparing", "compare"),
     "compile": ("compiler.compiled", "compile_layer"),
     "compile_network": ("compiler.networks", "compile_network"),
     "convert": ("conformance.converting", "convert"),
@@ -113,6 +115,7 @@ __all__ = [
     "build_form",
     "cells",
     "check",
+    "compare",
     "compile",
     "compile_network",
     "convert",

@@ -35,6 +35,7 @@ COMMANDS = (
     "check",
     "spec",
     "convert",
+    "compare",
     "glossary",
 )
 TAKES_SIZES = ("shapes", "params", "code", "unit", "network")  # a negative size must reach the library's own message

@@ -72,7 +72,7 @@ def adapt_layer(layer: Layer, weights: Mapping[str, Array], to: Dialect) -> Adap
 def _candidates(options: LstmOptions, to: Dialect) -> Iterator[LstmOptions]:
     """The options that compute the same, the least changed first: other biases, another constant in the forget gate."""
     constant = Fraction(to.constants.get("forget_bias", 0))
-    for forget in dict.fromkeys((options.forget_bias, constant)):
+    for forget in dict.fromkeys((constant, options.forget_bias)):
         for bias in (options.bias, *(b for b in BIASES if b != options.bias)):
             drops = options.bias != "none" and bias == "none"
             folds = forget != options.forget_bias and bias == "none"

@@ -40,6 +40,10 @@ NATIVE = Dialect(
     reversed_=".reverse",
     reverse_alone=True,
     any_equations=True,
+    outside=(
+        *("gate_activation", "candidate_activation", "output_activation"),
+        *("clip", "clip_cell", "clip_projection", "forget_bias", "peephole_output"),
+    ),
     assumed=(
         ("activations = sigmoid, tanh, tanh", ""),
         ("forget_bias = 0", "W_f"),

@@ -1,0 +1,47 @@
+"""`lstm-spec compare`: whether two files hold the same recurrent layers, whatever they call and order them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from lstm_spec_cli.layer_options import Json
+from lstm_spec_cli.output import CONFORMS, DOES_NOT_CONFORM, Answer, answer_json
+
+
+def _file(metavar: str) -> Any:
+    return typer.Argument(help="A file that lstm-spec check reads.", metavar=metavar, show_default=False)
+
+
+def compare(
+    first: Annotated[str, _file("A")],
+    second: Annotated[str, _file("B")],
+    at: Annotated[
+        str | None, typer.Option(help="Which of A's layers; all without.", metavar="NAME", show_default=False)
+    ] = None,
+    with_: Annotated[
+        str | None, typer.Option("--with", help="Which of B's layers.", metavar="NAME", show_default=False)
+    ] = None,
+    dialect: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose names and gate order both have; told from the files without.",
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = None,
+    json: Json = False,
+) -> Answer:
+    """Hold two files against each other, tensor by tensor, across formats, gate orders and layouts.
+
+    Exits with 0 when every recurrent cell has its equal in the other file, 1 when one differs, 2 when the question was
+    wrong.
+
+    lstm-spec compare model.onnx model.safetensors
+    """
+    import lstm_spec as ls
+
+    comparison = ls.compare(first, second, at=(at, with_), dialect=dialect)
+    code = CONFORMS if comparison.ok else DOES_NOT_CONFORM
+    return answer_json(comparison, code) if json else Answer((str(comparison),), code=code)
