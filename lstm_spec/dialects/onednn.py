@@ -30,7 +30,6 @@ ONEDNN = Dialect(
     evidence="cited",
     realigned=True,
     traps=(
-        "a primitive always has a bias: give it zeros where the layer has none",
         "layers on one axis L all have the same input width; here every layer is a primitive of its own, L = 1",
         "a GRU of oneDNN says u, r, o",
     ),
