@@ -24,7 +24,7 @@ COREML = Dialect(
     pattern=re.compile(r"(?s)(?P<prefix>(?:.*[/.])?)(?P<tensor>weight_ih|weight_hh|bias|peephole)(?P<reverse>_back)?"),
     template="{tensor}{reverse}",
     reversed_="_back",
-    claims=frozenset(),
+    claims=frozenset({"weight_ih", "weight_hh", "bias", "peephole"}),
     assumed=(("activations = sigmoid, tanh, tanh", ""), ("no clip", "")),
     evidence="cited",
     realigned=True,
