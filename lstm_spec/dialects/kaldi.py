@@ -1,7 +1,7 @@
 """Kaldi nnet3: `lstmp-layer` and `fast-lstmp-layer`.
 
 Source: egs/wsj/s5/steps/libs/nnet3/xconfig/lstm.py: affine components W_i.xr, W_f.xr, W_c.xr, W_o.xr on Append(x, r),
-peepholes w_i.c, w_f.c, w_o.c, the projection W_rp.m; fast: W_all with rows i, f, c, o and the three peepholes as
+peepholes w_i.c, w_f.c, w_o.c, the projection W_rp.m; fast: W_all, W_rp, with rows i, f, c, o and the three peepholes as
 LstmNonlinearityComponent keeps them, (3, k). Each affine component has linear parameters and a bias; `.bias` is ours.
 """
 
@@ -12,10 +12,14 @@ import re
 from lstm_spec.dialects.dialect import Dialect
 from lstm_spec.dialects.packing import Packing
 
-SHARED = (
-    Packing("W_rp", ("W_proj",), option=("projection", True)),
-    Packing("W_rp.bias", ("b_proj",), option=("projection_bias", True)),
-)
+
+def _projection(name: str) -> tuple[Packing, ...]:
+    return (
+        Packing(name, ("W_proj",), option=("projection", True)),
+        Packing(f"{name}.bias", ("b_proj",), option=("projection_bias", True)),
+    )
+
+
 ASSUMED = (("delay = -1", ""), ("no part of the projection but the recurrent one", "W_proj"))
 TRAPS = (
     "with delay = -3, as its recipes have it, the layer is three recurrences that take turns",
@@ -31,9 +35,11 @@ KALDI = Dialect(
         *(Packing(f"W_{w}.xr", (f"W_{g}", f"U_{g}"), joined=True) for g, w in zip("ifog", "ifoc", strict=True)),
         *(Packing(f"W_{w}.xr.bias", (f"b_{g}",), option=("bias", "one")) for g, w in zip("ifog", "ifoc", strict=True)),
         *(Packing(f"w_{g}.c", (f"p_{g}",), option=("peephole", True)) for g in "ifo"),
-        *SHARED,
+        *_projection("W_rp.m"),
     ),
-    pattern=re.compile(r"(?s)(?P<prefix>(?:.*?[/.])??)(?P<tensor>W_[ifoc]\.xr(?:\.bias)?|w_[ifo]\.c|W_rp(?:\.bias)?)"),
+    pattern=re.compile(
+        r"(?s)(?P<prefix>(?:.*?[/.])??)(?P<tensor>W_[ifoc]\.xr(?:\.bias)?|w_[ifo]\.c|W_rp\.m(?:\.bias)?)"
+    ),
     template="{tensor}",
     claims=frozenset({"W_i.xr", "W_f.xr", "W_o.xr", "W_c.xr"}),
     states_apart=True,
@@ -49,7 +55,7 @@ KALDI_FAST = Dialect(
         Packing("W_all", ("W_{}", "U_{}"), "ifgo", joined=True),
         Packing("W_all.bias", ("b_{}",), "ifgo", option=("bias", "one")),
         Packing("lstm_nonlin", ("p_{}",), "ifo", option=("peephole", True), arranged="axis"),
-        *SHARED,
+        *_projection("W_rp"),
     ),
     pattern=re.compile(r"(?s)(?P<prefix>(?:.*?[/.])??)(?P<tensor>W_all(?:\.bias)?|lstm_nonlin|W_rp(?:\.bias)?)"),
     template="{tensor}",

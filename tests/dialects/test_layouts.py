@@ -167,8 +167,8 @@ def test_kaldi_joins_x_and_r_for_each_gate():
     for word, gate in zip("ifoc", "ifog", strict=True):
         assert np.array_equal(tensors[f"W_{word}.xr"], np.hstack([weights[f"W_{gate}"], weights[f"U_{gate}"]]))
         assert np.array_equal(tensors[f"W_{word}.xr.bias"], weights[f"b_{gate}"])
-    assert np.array_equal(tensors["W_rp"], weights["W_proj"])
-    assert np.array_equal(tensors["W_rp.bias"], weights["b_proj"])
+    assert np.array_equal(tensors["W_rp.m"], weights["W_proj"])
+    assert np.array_equal(tensors["W_rp.m.bias"], weights["b_proj"])
 
 
 PEEPHOLES = [  # the order of the peepholes in one tensor; dialects.md: another one than the weights' in ONNX and WebNN
