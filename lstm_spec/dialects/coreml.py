@@ -29,6 +29,7 @@ COREML = Dialect(
     evidence="cited",
     realigned=True,
     traps=(
+        "the states of two directions stand side by side, (B, 2k)",
         "its names are Equinox's with the last two gates in each other's place",
         "the flag forgetBias of the older NeuralNetwork format adds 1 in the equation",
         "cellClipThreshold (50) of that format is applied to the gates' sums, not to the cell",
