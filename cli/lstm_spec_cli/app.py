@@ -36,9 +36,11 @@ COMMANDS = (
     "spec",
     "convert",
     "compare",
+    "dialects",
     "glossary",
 )
-TAKES_SIZES = ("shapes", "params", "code", "unit", "network")  # a negative size must reach the library's own message
+# A negative size must reach the library's own message.
+TAKES_SIZES = ("shapes", "params", "code", "unit", "network")
 
 
 def application(asked: str) -> typer.Typer:

@@ -113,7 +113,7 @@ def _is_suspect(name: str, tensors: Tensors) -> bool:
 
 
 def _looks_recurrent(name: str, tensors: Tensors) -> Finding:
-    reader, expected = "dialect", f"names of {', '.join(d.name for d in DIALECTS.values() if not d.is_asked_for)}"
+    reader, expected = "dialect", "the names of a dialect: lstm-spec dialects lists them"
     help = "name the dialect with --dialect, or rename the tensors"
     if tensors.format == "onnx":
         reader, expected, help = "operator", "an operator LSTM that has it as a constant", ""

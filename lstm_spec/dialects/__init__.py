@@ -4,27 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lstm_spec.dialects.burn import BURN
+from lstm_spec.dialects.candle import CANDLE
+from lstm_spec.dialects.chainer import CHAINER, CHAINER_NSTEP
+from lstm_spec.dialects.cmsis_nn import CMSIS_NN
+from lstm_spec.dialects.coreml import COREML
+from lstm_spec.dialects.cudnn import CUDNN
 from lstm_spec.dialects.dialect import Dialect
+from lstm_spec.dialects.embarc import EMBARC
 from lstm_spec.dialects.equinox import EQUINOX
 from lstm_spec.dialects.flax import FLAX, FLAX_NNX, FLAX_NNX_OPTIMIZED
 from lstm_spec.dialects.haiku import HAIKU
+from lstm_spec.dialects.kaldi import KALDI, KALDI_FAST
 from lstm_spec.dialects.keras import KERAS
+from lstm_spec.dialects.lasagne import LASAGNE
+from lstm_spec.dialects.madmom import MADMOM
+from lstm_spec.dialects.matlab import MATLAB
 from lstm_spec.dialects.mlx import MLX
+from lstm_spec.dialects.mxnet import MXNET
 from lstm_spec.dialects.native import NATIVE
+from lstm_spec.dialects.onednn import ONEDNN
 from lstm_spec.dialects.onnx import ONNX
 from lstm_spec.dialects.openvino import OPENVINO
 from lstm_spec.dialects.packing import PackedTensor, Packing
 from lstm_spec.dialects.pytorch import PYTORCH
+from lstm_spec.dialects.sonnet import SONNET
 from lstm_spec.dialects.tf1 import TF1, TF1_COUPLED
 from lstm_spec.dialects.tf_keras import CUDNN_LSTM, TF_KERAS
+from lstm_spec.dialects.tflite import TFLITE, TFLITE_BASIC
 from lstm_spec.dialects.tinygrad import TINYGRAD
+from lstm_spec.dialects.webnn import WEBNN
 from lstm_spec.errors import Finding, OptionError, safe
 
 EXECUTED = (
     *(PYTORCH, KERAS, ONNX, TF_KERAS, TF1, OPENVINO),
     *(FLAX, FLAX_NNX, FLAX_NNX_OPTIMIZED, HAIKU, EQUINOX, MLX, TINYGRAD),
 )
-CITED = (CUDNN_LSTM, TF1_COUPLED)
+CITED = (
+    *(CUDNN_LSTM, TF1_COUPLED, CUDNN, ONEDNN, TFLITE, TFLITE_BASIC, CMSIS_NN, EMBARC, COREML, MXNET, SONNET, LASAGNE),
+    *(CHAINER, CHAINER_NSTEP, BURN, CANDLE, KALDI, KALDI_FAST, MADMOM, MATLAB, WEBNN),
+)
 DIALECTS: Mapping[str, Dialect] = {d.name: d for d in (*EXECUTED[:3], NATIVE, *EXECUTED[3:], *CITED)}
 
 

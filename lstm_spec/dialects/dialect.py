@@ -33,7 +33,8 @@ class Dialect:
     `layer_axis` may stand, and `reverse_alone` whether it may stand without the first. `batch_first` is the layout its
     layers take unless told otherwise; `states` come in this order, each alone (`states_apart`) or with all cells of the
     layer on the axis `states_axis`.
-    Equations: `constants` are options that every cell of it has and no tensor shows; `missing` is what it says when
+    Equations: `constants` are options that every cell of it has and no tensor shows; `entails` is a second one that a
+    kind of tensor says, beside the `option` of its packing; `missing` is what it says when
     none of some kinds of tensors is there; `assumed` are options that leave no trace in its tensors, each with the
     parameter that it matters to, if it is one; `dead` gates keep their rows when they have that equation, though
     nothing reads them; `outside` are options that an operator's attributes or a layer's arguments hold beside the
@@ -63,6 +64,7 @@ class Dialect:
     engine: str = ""
     reverse_alone: bool = False
     constants: Mapping[str, Any] = field(default_factory=dict)
+    entails: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
     assumed: tuple[tuple[str, str], ...] = ()
     missing: Mapping[frozenset[str], tuple[str, Any]] = field(default_factory=dict)
     dead: Mapping[str, str] = field(default_factory=dict)
@@ -76,6 +78,7 @@ class Dialect:
     def options(self, present: Set[str]) -> dict[str, Any]:
         """What the kinds of tensors that are there say about the cell: `{"bias": "two"}`."""
         said = [p.option for p in self.packings if p.option and p.name in present]
+        said += [option for name, option in self.entails.items() if name in present]
         said += [option for names, option in self.missing.items() if not names & present]
         return {"bias": "none"} | dict(self.constants) | dict(said)
 

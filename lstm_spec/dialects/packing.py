@@ -74,7 +74,7 @@ class PackedTensor:
     def shape(self) -> tuple[Any, ...]:
         """The derived shape, in the layer's letters or numbers."""
         packing = self.packing
-        families = self._families(self.parts[0])
+        families = self.families
         first = families[0]
         sizes = [self._size(name, first) for name in first]
         size: tuple[Any, ...] = sizes[0]
@@ -115,7 +115,16 @@ class PackedTensor:
             found |= self._unpack_one(names, block)
         return {name: found[name] for names in self.parts for name in names if name in self.shapes}
 
-    def _families(self, names: Sequence[str]) -> list[Sequence[str]]:
+    @property
+    def families(self) -> list[list[str]]:
+        """The parts of the first direction by full name, a list for each family."""
+        return self._families(self.parts[0])
+
+    def shape_of(self, name: str) -> tuple[Any, ...]:
+        """The shape of one of its parts, by full name; of a dead one, that of its living neighbours."""
+        return self._size(name, next(family for family in self.families if name in family))
+
+    def _families(self, names: Sequence[str]) -> list[list[str]]:
         """The names of one direction, a list for each family."""
         left = iter(names)
         return [[next(left) for _ in (self.packing.gates if "{}" in f else "x")] for f in self.packing.families]

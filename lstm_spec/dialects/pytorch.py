@@ -23,7 +23,7 @@ PYTORCH = Dialect(
         Packing("weight_hr", ("W_proj",), option=("projection", True)),
     ),
     pattern=re.compile(
-        r"(?s)(?P<prefix>(?:.*\.)?)(?P<tensor>weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)"
+        r"(?s)(?P<prefix>(?:.*[./])?)(?P<tensor>weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)"
         r"(?:_l(?P<layer>\d{1,3})(?P<reverse>_reverse)?)?"
     ),
     template="{tensor}_l{layer}{reverse}",

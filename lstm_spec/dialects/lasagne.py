@@ -1,0 +1,37 @@
+"""Lasagne: `LSTMLayer`.
+
+Source: lasagne/layers/recurrent.py of Lasagne 0.1: a matrix for each gate, columns are units; peepholes unless they are
+turned off. Release 0.1 adds the peephole of the output gate after the sigmoid, which its master branch mended.
+"""
+
+from __future__ import annotations
+
+import re
+
+from lstm_spec.dialects.dialect import Dialect
+from lstm_spec.dialects.packing import Packing
+
+WORDS = {"i": "ingate", "f": "forgetgate", "g": "cell", "o": "outgate"}
+
+LASAGNE = Dialect(
+    name="lasagne",
+    title="Lasagne's LSTMLayer: a matrix for each gate, as columns; one bias; peepholes",
+    source="lasagne/layers/recurrent.py, Lasagne master",
+    packings=(
+        *(Packing(f"W_in_to_{word}", (f"W_{g}",), transposed=True) for g, word in WORDS.items()),
+        *(Packing(f"W_hid_to_{word}", (f"U_{g}",), transposed=True) for g, word in WORDS.items()),
+        *(Packing(f"W_cell_to_{WORDS[g]}", (f"p_{g}",), option=("peephole", True)) for g in "ifo"),
+        *(Packing(f"b_{word}", (f"b_{g}",), option=("bias", "one")) for g, word in WORDS.items()),
+    ),
+    pattern=re.compile(
+        r"(?s)(?P<prefix>(?:.*[/.])?)(?P<tensor>(?:W_(?:in|hid|cell)_to|b)_(?:ingate|forgetgate|cell|outgate))"
+    ),
+    template="{tensor}",
+    batch_first=True,
+    states_apart=True,
+    assumed=(("nonlinearities = sigmoid, tanh, tanh", ""), ("backwards = False", "")),
+    evidence="cited",
+    realigned=True,
+    padding="repeats the last output",
+    traps=("release 0.1 adds the output gate's peephole after its sigmoid, so that o may exceed 1",),
+)
