@@ -204,7 +204,7 @@ REFUSED = [
     ("tf1", {"forget_bias": "0.5"}, "tf1 computes another f"),
     ("webnn", {"bias": "two", "peephole": True}, "webnn computes another o"),
     ("flax", {"gate_activation": "hard_sigmoid(1/5, 1/2)"}, "flax computes another i"),
-    ("burn", {"coupled": "i=1-f", "bias": "two"}, "burn computes another i"),
+    ("burn", {"coupled": "i=1-f", "bias": "two"}, "burn does not couple gates so"),
 ]
 
 
