@@ -48,6 +48,7 @@ ACTIVATIONS: Mapping[str, tuple[str, Mapping[str, float]]] = {
     "leakyrelu": ("leaky_relu", {"activation_alpha": 0.01}),
     "elu": ("elu", {"activation_alpha": 1.0}),
 }
+AT_RUN_TIME = "the graph computes it at run time, from other tensors"
 PLAIN = ("Sigmoid", "Tanh", "Tanh")  # f, g and h of one direction
 OPTIONS = ("gate_activation", "candidate_activation", "output_activation")
 SMALLEST, LARGEST = 1e-9, 1e9  # of a number in a node, but for 0: the equation language bounds the digits
@@ -103,7 +104,7 @@ def _unreadable(operator: Operator, at: str) -> Iterator[Finding]:
             "unread",
             f"{', '.join(computed)} of {safe(operator.where)} {'is' if len(computed) == 1 else 'are'} no constant",
             at=at,
-            because="the graph computes it at run time, from other tensors",
+            because="; ".join(dict.fromkeys(operator.reasons.get(role, AT_RUN_TIME) for role in computed)),
             help="fold the constants (onnx-simplifier, or ONNX Runtime's offline optimizer) and check the result",
         )
         return

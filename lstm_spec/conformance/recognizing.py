@@ -60,6 +60,7 @@ def recognize(tensors: Tensors, dialect: Dialect | None = None) -> Recognized:
     used = {name for r in readings for name in (*r.names.values(), *r.constants)}
     if tensors.format == "onnx":  # what its operators use is told with them
         used |= {name for operator in tensors.operators for name in operator.tensors.values()}
+    used |= {source for name in used for source in tensors[name].sources}
     for name in tensors:
         if name not in used | account.told and _is_suspect(name, tensors):
             account.tell(_looks_recurrent(name, tensors), [name])

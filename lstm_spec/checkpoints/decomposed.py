@@ -1,0 +1,1 @@
+def gather_decomposed(graph, scope, contents): pass
