@@ -119,7 +119,7 @@ def _apply(node: NodeProto, index: int, scope: Scope, own: str, contents: Conten
             result = RULES[node.op_type](call)
         except Unfoldable as reason:
             return f"{node.op_type} ({where}) is not worked out: {reason}"
-    return _value(result, values, scope.join(own), where, contents)
+    return fold_result(result, values, scope.join(own), where, contents)
 
 
 def _known(name: str, scope: Scope) -> Value | str:
@@ -127,7 +127,7 @@ def _known(name: str, scope: Scope) -> Value | str:
     return owner.values[own]
 
 
-def _value(result: Result, values: list[Value], name: str, where: str, contents: Contents) -> Value | str:
+def fold_result(result: Result, values: list[Value], name: str, where: str, contents: Contents) -> Value:
     shape = checked_shape(result.shape, name)
     sources = {key: None for value in values for key in (value.tensor.sources or (value.tensor.name,))}
     present = sum(prod(contents.tensors[key].shape) for key in sources if key in contents.tensors)
@@ -144,12 +144,15 @@ def _value(result: Result, values: list[Value], name: str, where: str, contents:
     return Value(Tensor(name, shape, result.dtype, load, tuple(sources), outside), cost, depth)
 
 
-def add_folded(value: Value, contents: Contents) -> str:
-    """The key of a constant among the tensors: the file's own, or that of the folded one, which is added once."""
+def add_folded(value: Value, contents: Contents, name: str = "") -> str:
+    """The key of a constant among the tensors: the file's own, or that of the folded one, which is added once.
+
+    `name` is what to call it where the graph has no name for it.
+    """
     if value.depth == 0:
         return value.tensor.name
     if id(value) not in contents.folded:
-        tensor = replace(value.tensor, name=contents.keys.claim(value.tensor.name))
+        tensor = replace(value.tensor, name=contents.keys.claim(name or value.tensor.name))
         contents.folded[id(value)] = value, contents.add(tensor)
     return contents.folded[id(value)][1]
 

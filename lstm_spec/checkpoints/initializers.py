@@ -150,6 +150,8 @@ def constant_of(node: NodeProto, name: str, path: str, file: File | None = None)
 
 def _constants(node: NodeProto, name: str, path: str, file: File | None) -> Iterator[Tensor]:
     for attribute in node.attribute:
+        if attribute.ref_attr_name:  # in a function: each call has another
+            continue
         if attribute.name == "value" and attribute.HasField("t"):
             yield tensor_of(attribute.t, name, path, file)
         elif attribute.name == "sparse_value" and attribute.HasField("sparse_tensor"):

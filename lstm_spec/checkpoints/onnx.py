@@ -224,7 +224,8 @@ def _inner_graphs(
         for name, inner in _node_graphs(node):
             _check_depth(scope)
             path = safe(scope.join(f"{label_of(node)}.{name}"))
-            yield inner, Scope(path, scope, scope.depth + 1, options=scope.options, calls=scope.calls)
+            options, calls = scope.options, scope.calls
+            yield inner, Scope(path, scope, scope.depth + 1, options=options, calls=calls, kind=node.op_type)
         if function := contents.functions.get((node.domain, node.op_type)):
             _check_depth(scope)
             yield function, _called(function, node, scope, contents)

@@ -43,8 +43,9 @@ class Value:
 class Scope:
     """The names of one graph: each is the key of a constant in `Tensors`, or None where it is computed; and shapes.
 
-    In a function, `given` are its inputs, as names of the scope that calls it, and `options` the attributes of the call.
-    `values` keeps what has been folded: a `Value`, or the words why a name is none.
+    In a function, `given` are its inputs, as names of the scope that calls it, and `options` the call's attributes.
+    `kind` is the type of the node that holds the graph. `values` keeps what has been folded: a `Value`, or the words
+    why a name is none.
     """
 
     path: str = ""
@@ -57,6 +58,7 @@ class Scope:
     options: dict[str, AttributeProto] = field(default_factory=dict)
     values: dict[str, Value | str] = field(default_factory=dict)
     calls: tuple[Function, ...] = ()
+    kind: str = ""
 
     def define(self, name: str, key: str | None) -> None:
         """Raises Malformed when the graph has defined the name before."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from lstm_spec.cells.family import LstmOptions, lstm_cell
 from lstm_spec.conformance.readings import Reading
+from lstm_spec.dialects.native import NATIVE
 from lstm_spec.dialects.onnx import ONNX
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.layer import Layer, Layout
@@ -76,6 +77,8 @@ def apply_live_options(layer: Layer, operator: Operator | None, at: str) -> tupl
 
 def read_node(operator: Operator, at: str, findings: list[Finding]) -> Reading | None:
     """An ONNX node as a reading; what this version cannot express becomes a finding, and None."""
+    if operator.kind == "LSTM cell":
+        return _read_cell(operator)
     problems = list(_unreadable(operator, at)) or list(_unsupported(operator, at))
     findings += problems
     if problems:
@@ -92,6 +95,12 @@ def read_node(operator: Operator, at: str, findings: list[Finding]) -> Reading |
     if "sequence_lens" in (*operator.tensors, *operator.absent):
         findings.append(_lengths(operator, at))
     return Reading(operator.where, ONNX, layer, names, operator, constants)
+
+
+def _read_cell(operator: Operator) -> Reading:
+    """An LSTM that a graph writes out in simple nodes: its matrices and biases, gate by gate."""
+    layer = Layer(lstm_cell(LstmOptions(bias="one" if "b_i" in operator.tensors else "none")))
+    return Reading(operator.where, NATIVE, layer, {f"l0.{n}": key for n, key in operator.tensors.items()}, operator)
 
 
 def _unreadable(operator: Operator, at: str) -> Iterator[Finding]:
