@@ -1,6 +1,6 @@
-"""An LSTM written out in simple ONNX nodes → an `Operator` of the kind "LSTM cell", or a finding that says what was seen.
+"""An LSTM written out in simple ONNX nodes → an `Operator` of the kind "LSTM cell", or a finding of what was seen.
 
-The pattern is the equations themselves: c' = f * c + i * g, h' = o * tanh(c'), with i, f and o a Sigmoid and g a Tanh of
+The pattern is the equations: c' = f * c + i * g, h' = o * tanh(c'), with i, f and o a Sigmoid and g a Tanh of
 sums of products. Which rows of which matrix are which gate follows from where they go, not from any order. A step that
 is unrolled many times is one operator; what looks gated and recurrent and does not fit is `unread`, never passed over.
 """
@@ -35,7 +35,7 @@ class Step:
 
 
 class Unclear(Exception):
-    """Why a step cannot be read, in words; `origins` where another step of the same weights may say what this cannot."""
+    """Why a step cannot be read, in words; `origins` where a step of the same weights may tell more."""
 
     def __init__(self, reason: str, origins: object = None) -> None:
         super().__init__(reason)

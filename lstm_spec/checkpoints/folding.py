@@ -2,7 +2,7 @@
 
 Exporters leave Slice, Concat, Unsqueeze and their like between a file's weights and the operator that uses them. Here
 such a chain becomes one `Tensor` with a derived shape whose values are computed when they are asked for. Bounded: the
-work of a chain is counted before anything is allocated, and a chain that costs more than its sources justify is refused.
+work of a chain is counted before anything is allocated, and one that costs more than its sources justify is refused.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def compare_numbers(reading: Reading, layer: Layer, tensors: Tensors) -> Agreeme
     """The largest difference between our output and states and the framework's, or why there is none to be had."""
     engine = reading.dialect.engine
     if not engine:
-        return Agreement("", reason="these tensors are this package's own")
+        return Agreement("", reason=_why_no_engine(reading))
     if len(layer.members) > MOST_CELLS:
         return Agreement(engine, reason=f"{len(layer.members)} cells are more than {MOST_CELLS}")
     if not installed(engine):
@@ -71,6 +71,14 @@ def compare_numbers(reading: Reading, layer: Layer, tensors: Tensors) -> Agreeme
             return Agreement(engine, reason=f"{', '.join(map(safe, strange))} holds NaN or infinity")
         ours = compile_layer(layer.with_(layout="time", output="sequence"))(x, weights, state)
         return Agreement(engine, _difference(ours, theirs), TOLERANCE[dtype])
+
+
+def _why_no_engine(reading: Reading) -> str:
+    if reading.operator is None:
+        return "these tensors are this package's own"
+    if reading.operator.kind == "LSTM cell":
+        return "the graph writes the cell out in simple nodes; there is no operator to run"
+    return f"nothing here runs a node of {reading.dialect.name}"
 
 
 def _extra(engine: str) -> str:
