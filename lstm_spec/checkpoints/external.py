@@ -54,6 +54,12 @@ def location_of(proto: TensorProto) -> str:
     return safe(next((entry.value for entry in proto.external_data if entry.key == "location"), ""))
 
 
+def is_missing(proto: TensorProto, model: File | None) -> bool:
+    """Whether the external file, whose path has been checked, is not there."""
+    location = next((entry.value for entry in proto.external_data if entry.key == "location"), "")
+    return model is not None and not os.path.lexists(os.path.join(os.path.dirname(model.full), location))
+
+
 def _entries(proto: TensorProto, name: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for entry in proto.external_data:

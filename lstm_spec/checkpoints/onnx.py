@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from lstm_spec.checkpoints.declared import declared_shapes
 from lstm_spec.checkpoints.decomposed import gather_decomposed
+from lstm_spec.checkpoints.external import is_missing, location_of
 from lstm_spec.checkpoints.files import File, Malformed, malformed
 from lstm_spec.checkpoints.folding import DOMAINS, add_folded, fold
 from lstm_spec.checkpoints.initializers import constant_of, sparse_of, tensor_of
 from lstm_spec.checkpoints.scopes import Contents, Made, Scope, Value, label_of
 from lstm_spec.checkpoints.wire import check_parts
-from lstm_spec.errors import MissingPackageError, safe
+from lstm_spec.errors import Finding, MissingPackageError, safe
 from lstm_spec.layers.tensors import Operator, Tensors
 
 if TYPE_CHECKING:
@@ -87,6 +88,10 @@ def collect(model: ModelProto, file: File) -> Contents:
             report_unread(function.node, f"the function {safe(function.name)}, which nothing calls,", contents)
     for training in model.training_info:
         report_unread((*training.initialization.node, *training.algorithm.node), "the training graphs", contents)
+    for location in contents.lacking:
+        message = f"the external data {location} is not there: shapes are read, values are not"
+        help = "put it beside the model, under the name that the model gives it"
+        contents.findings.append(Finding("external", message, safe(file.path, None), help=help, severity="warning"))
     return contents
 
 
@@ -123,7 +128,10 @@ def gather_constants(graph: GraphProto, scope: Scope, contents: Contents) -> Non
     scope.shapes = declared_shapes(graph, scope.outer.shapes if scope.outer else {})
     for proto in graph.initializer:
         key = _key(_named(proto.name, scope), scope, contents)
-        scope.define(proto.name, contents.add(tensor_of(proto, key, contents.path, contents.file)))
+        tensor = tensor_of(proto, key, contents.path, contents.file)
+        scope.define(proto.name, contents.add(tensor))
+        if tensor.outside and tensor.load is None and is_missing(proto, contents.file):
+            contents.lacking[location_of(proto)] = None
     for sparse in graph.sparse_initializer:
         name = _named(sparse.values.name, scope)
         scope.define(name, contents.add(sparse_of(sparse.values, sparse.dims, _key(name, scope, contents))))

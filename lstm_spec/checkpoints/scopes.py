@@ -123,6 +123,7 @@ class Contents:
     functions: dict[Function, FunctionProto] = field(default_factory=dict)
     called: set[Function] = field(default_factory=set)
     folded: dict[int, tuple[Value, str]] = field(default_factory=dict)
+    lacking: dict[str, None] = field(default_factory=dict)
     scopes: int = 0
     keys: Names = field(default_factory=Names)
     places: Names = field(default_factory=Names)

@@ -16,6 +16,7 @@ from lstm_spec.cells.family import LstmOptions, lstm_cell
 from lstm_spec.conformance.readings import Reading
 from lstm_spec.dialects.native import NATIVE
 from lstm_spec.dialects.onnx import ONNX
+from lstm_spec.dialects.onnx_node import ACTIVATIONS
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.layer import Layer, Layout
 from lstm_spec.layers.tensors import Operator
@@ -35,19 +36,6 @@ ATTRIBUTES: Mapping[str, tuple[type, str]] = {
     "input_forget": (int, "a whole number"),
     "layout": (int, "a whole number"),
     "output_sequence": (int, "a whole number"),
-}
-# The operator's activations → ours, and which numbers each takes with their defaults (those of the operators of these
-# names; ONNX Runtime 1.31 has the same). They are consumed in the order of the functions, as ONNX Runtime does: a
-# function that takes no alpha takes none from the list.
-ACTIVATIONS: Mapping[str, tuple[str, Mapping[str, float]]] = {
-    "sigmoid": ("sigmoid", {}),
-    "tanh": ("tanh", {}),
-    "relu": ("relu", {}),
-    "softsign": ("softsign", {}),
-    "softplus": ("softplus", {}),
-    "hardsigmoid": ("hard_sigmoid", {"activation_alpha": 0.2, "activation_beta": 0.5}),
-    "leakyrelu": ("leaky_relu", {"activation_alpha": 0.01}),
-    "elu": ("elu", {"activation_alpha": 1.0}),
 }
 AT_RUN_TIME = "the graph computes it at run time, from other tensors"
 PLAIN = ("Sigmoid", "Tanh", "Tanh")  # f, g and h of one direction
