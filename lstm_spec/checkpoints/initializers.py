@@ -38,7 +38,7 @@ class Element:
         return not self.name.startswith(NO_NUMPY)
 
 
-NO_NUMPY = ("string", "bfloat16", "float8", "float6", "float4", "uint4", "int4", "uint2", "int2")
+NO_NUMPY = ("string", "bfloat16", "float8_", "float6_", "float4_", "uint4", "int4", "uint2", "int2")
 # onnx.proto3, TensorProto.DataType, and the comment at each *_data field.
 ELEMENTS = {
     1: Element("float32", 32, "float_data"),
