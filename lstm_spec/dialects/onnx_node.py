@@ -106,7 +106,7 @@ def _prove(layer: Layer, functions: list[Call], clip: Fraction | None, coupled: 
     """Raises OptionError unless the cell that the attributes say is the layer's."""
     gate, candidate, output = map(_text, functions)
     parameters = layer.cell.parameters
-    bias: Any = "two" if "b_Wi" in parameters else "one" if "b_i" in parameters else "none"
+    bias: Any = "two" if "b_Wg" in parameters else "one" if "b_g" in parameters else "none"
     options = LstmOptions(
         bias=bias,
         peephole="p_o" in parameters,
