@@ -73,7 +73,12 @@ def _entries(proto: TensorProto, name: str) -> dict[str, str]:
 
 def _number(text: str, key: str, name: str) -> int:
     if not NUMBER.fullmatch(text):
-        raise _wrong(name, f"has external data with {'an' if key == 'offset' else 'a'} {key} that is none", "a whole number, 0 or more", safe(text))
+        raise _wrong(
+            name,
+            f"has external data with {'an' if key == 'offset' else 'a'} {key} that is none",
+            "a whole number, 0 or more",
+            safe(text),
+        )
     return int(text)
 
 

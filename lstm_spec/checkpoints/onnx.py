@@ -61,8 +61,9 @@ def parse_model(file: File, stream: BufferedReader) -> ModelProto:
         model.ParseFromString(data)
     except MemoryError:
         raise
-    except Exception as error:
-        raise malformed("protobuf", "the file is not an ONNX model", because=safe(error)) from None
+    except Exception:  # its words differ from one version of protobuf to the next
+        because = "its bytes are no such protobuf message"
+        raise malformed("protobuf", "the file is not an ONNX model", because=because) from None
     present = {part.name for part, _ in model.ListFields()}
     if missing := [part for part in ("ir_version", "opset_import", "graph") if part not in present]:
         raise malformed("protobuf", "the file is not an ONNX model", because=f"it has no {' and no '.join(missing)}")

@@ -26,9 +26,11 @@ from lstm_spec.layers.tensors import Operator, Tensor, Tensors
 
 MAGIC = b"TFL3"
 VERSION = 3
-MAX_GRAPHS, MAX_INPUTS = 1000, 64
+MAX_GRAPHS = 1000
 LOOKS_RECURRENT = re.compile("lstm|gru|rnn", re.IGNORECASE)
-ADD, LOGISTIC, MUL, TANH, CUSTOM, PLACEHOLDER = 0, 14, 18, 28, 32, 127
+ADD, MUL, TANH, CUSTOM = 0, 18, 28, 32
+# LOGISTIC; RELU, RELU6, MAXIMUM, MINIMUM and RELU_0_TO_1, of which a hard sigmoid is made; SUB, as in 1 - z
+GATES = {14, 19, 21, 41, 55, 57, 152}
 LSTM, UNIDIRECTIONAL, BIDIRECTIONAL = 16, 44, 52
 KINDS = {LSTM: "LSTM", UNIDIRECTIONAL: "UNIDIRECTIONAL_SEQUENCE_LSTM", BIDIRECTIONAL: "BIDIRECTIONAL_SEQUENCE_LSTM"}
 OTHER_KINDS = {24: "RNN", 35: "UNIDIRECTIONAL_SEQUENCE_RNN", 46: "BIDIRECTIONAL_SEQUENCE_RNN"}
@@ -144,7 +146,7 @@ def _gather(graph: Table, prefix: str, model: Model) -> None:
             )
     for node in _gated_sums(nodes):
         where = _where(node, names, prefix, model)
-        because = "it adds a product to sigmoid(...) * tanh(...), as an LSTM's c does"
+        because = "it adds two gated values, one of them a tanh, as an LSTM's c does"
         model.miss(
             "this looks like a recurrent cell written out in simple operators, and it is not read", where, because
         )
@@ -299,7 +301,7 @@ def _split_basic(wired: dict[str, Tensor | None], where: str, model: Model) -> d
 
 
 def _gated_sums(nodes: list[Node]) -> Iterator[Node]:
-    """The additions of a product to sigmoid(...) * tanh(...)."""
+    """The additions of two gated values, one of which is a tanh."""
     made = {node.outputs[0]: node for node in nodes if node.outputs}
 
     def inputs_of(place: int, code: int) -> list[int]:
@@ -311,7 +313,7 @@ def _gated_sums(nodes: list[Node]) -> Iterator[Node]:
 
     for node in nodes:
         products = [inputs_of(place, MUL) for place in node.inputs] if node.code == ADD else []
-        gated = [{made[p].code for p in product if p in made} >= {LOGISTIC, TANH} for product in products]
-        others = [any(is_made(p, LOGISTIC) for p in product) for product in products]
-        if len(products) == 2 and ((gated[0] and others[1]) or (gated[1] and others[0])):
+        gates = [any(p in made and made[p].code in GATES for p in product) for product in products]
+        gated = [gate and any(is_made(p, TANH) for p in product) for gate, product in zip(gates, products, strict=True)]
+        if len(products) == 2 and all(gates) and any(gated):
             yield node
