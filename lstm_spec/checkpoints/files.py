@@ -89,9 +89,13 @@ def open_regular(path: str) -> BufferedReader:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file as it was when it was read: `path` as the user wrote it, `open` opens it again, `stamp` tells it apart."""
+    """A file as it was when it was read: `path` as the user wrote it, `open` opens it again, `stamp` tells it apart.
+
+    `full` is its absolute path; empty for a file that is not on this machine.
+    """
 
     path: str
+    full: str
     size: int
     stamp: object
     open: Callable[[], tuple[BufferedReader, object]]
@@ -113,14 +117,18 @@ def opened(path: str) -> Iterator[tuple[File, BufferedReader]]:
     full = os.path.abspath(path)
     stream, stamp = open_stamped(path)
     with stream:
-        yield File(path, os.fstat(stream.fileno()).st_size, stamp, partial(open_stamped, full)), stream
+        yield File(path, full, os.fstat(stream.fileno()).st_size, stamp, partial(open_stamped, full)), stream
 
 
 def open_stamped(path: str) -> tuple[BufferedReader, object]:
     """A local file, and what tells it from another of the same name."""
     stream = open_regular(path)
-    now = os.fstat(stream.fileno())
-    return stream, (now.st_size, now.st_dev, now.st_ino, now.st_mtime_ns)
+    return stream, stamp_of(os.fstat(stream.fileno()))
+
+
+def stamp_of(now: os.stat_result) -> object:
+    """What tells a file from another one of its name."""
+    return now.st_size, now.st_dev, now.st_ino, now.st_mtime_ns
 
 
 def take(stream: BufferedReader, offset: int, size: int, what: str) -> bytes:

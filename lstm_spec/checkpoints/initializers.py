@@ -1,7 +1,7 @@
 """One constant of an ONNX model → `Tensor`: its dims, type and bytes must agree before anything is read.
 
-ONNX's own loader and `to_array` accept negative sizes and too few bytes. Values that lie in another file are
-never read here: such a tensor has a shape and no `load`.
+ONNX's own loader and `to_array` accept negative sizes and too few bytes. Values that lie in another file are read
+only when they are asked for; a tensor whose file is missing has a shape and no `load`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lstm_spec.checkpoints.files import Array, blamed_on, malformed
+from lstm_spec.checkpoints.external import external_slice
+from lstm_spec.checkpoints.files import Array, File, blamed_on, malformed
 from lstm_spec.checkpoints.shapes import checked_shape
 from lstm_spec.errors import safe
 from lstm_spec.layers.tensors import Tensor
@@ -37,7 +38,7 @@ class Element:
         return not self.name.startswith(NO_NUMPY)
 
 
-NO_NUMPY = ("string", "bfloat16", "float8", "float6", "float4", "uint4", "int4", "uint2", "int2")
+NO_NUMPY = ("string", "bfloat16", "float8_", "float6_", "float4_", "uint4", "int4", "uint2", "int2")
 # onnx.proto3, TensorProto.DataType, and the comment at each *_data field.
 ELEMENTS = {
     1: Element("float32", 32, "float_data"),
@@ -107,14 +108,19 @@ class Listed:
         return np.array(self.values, self.dtype)
 
 
-def tensor_of(proto: TensorProto, name: str, path: str) -> Tensor:
-    """The constant under `name`. Raises Malformed when its dims, type and data do not agree."""
+def tensor_of(proto: TensorProto, name: str, path: str, file: File | None = None) -> Tensor:
+    """The constant under `name`. Raises Malformed when its dims, type and data do not agree.
+
+    `file` is the model, in whose directory external data may lie.
+    """
     shape = checked_shape(proto.dims, name)
     element = ELEMENTS.get(proto.data_type)
     if element is None:
         raise malformed("dtype", f"{safe(name)} has no type that ONNX defines", found=f"type {proto.data_type}")
     if proto.data_location == EXTERNAL or proto.external_data:
-        return Tensor(name, shape, element.name)
+        needed = -(-prod(shape) * element.bits // 8)
+        dtype = element.name if element.loadable and element.name != "bool" else None
+        return Tensor(name, shape, element.name, external_slice(proto, name, file, needed, dtype), outside=True)
     _check_data(proto, name, prod(shape), element)
     return Tensor(name, shape, element.name, Stored(path, proto) if element.loadable else None)
 
@@ -137,15 +143,17 @@ def _check_data(proto: TensorProto, name: str, count: int, element: Element) -> 
         )
 
 
-def constant_of(node: NodeProto, name: str, path: str) -> Tensor | None:
+def constant_of(node: NodeProto, name: str, path: str, file: File | None = None) -> Tensor | None:
     """The tensor that a Constant node makes, under `name`; None for a node that makes none."""
-    return next(_constants(node, name, path), None)
+    return next(_constants(node, name, path, file), None)
 
 
-def _constants(node: NodeProto, name: str, path: str) -> Iterator[Tensor]:
+def _constants(node: NodeProto, name: str, path: str, file: File | None) -> Iterator[Tensor]:
     for attribute in node.attribute:
+        if attribute.ref_attr_name:  # in a function: each call has another
+            continue
         if attribute.name == "value" and attribute.HasField("t"):
-            yield tensor_of(attribute.t, name, path)
+            yield tensor_of(attribute.t, name, path, file)
         elif attribute.name == "sparse_value" and attribute.HasField("sparse_tensor"):
             sparse = attribute.sparse_tensor
             yield sparse_of(sparse.values, sparse.dims, name)

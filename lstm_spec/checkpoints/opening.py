@@ -18,6 +18,7 @@ from lstm_spec.checkpoints.npz import read_npz
 from lstm_spec.checkpoints.onnx import read_onnx
 from lstm_spec.checkpoints.remote import is_url, opened_remote
 from lstm_spec.checkpoints.safetensors import read_safetensors
+from lstm_spec.checkpoints.tflite import read_tflite
 from lstm_spec.errors import safe
 from lstm_spec.layers.tensors import Tensors
 
@@ -42,6 +43,7 @@ FORMATS = {
     "safetensors": Format("a safetensors file", (".safetensors",), read_safetensors),
     "npz": Format("a NumPy archive", (".npz",), read_npz),
     "onnx": Format("an ONNX model", (".onnx",), read_onnx),
+    "tflite": Format("a TFLite model", (".tflite",), read_tflite),
     "npy": Format("a single NumPy array", (".npy",), help=TO_NPZ),
     "torch": Format("a PyTorch checkpoint or another pickle", (".pt", ".pth", ".pkl"), help=TO_SAFETENSORS),
     "hdf5": Format("an HDF5 file", (".h5", ".hdf5"), help=TO_NPZ),
@@ -60,6 +62,7 @@ SIGNATURES = (
     (re.compile(rb"PK\x05\x06"), "npz"),
     (re.compile(rb"\x80[\x02-\x05][^\x00]"), "torch"),
     (re.compile(rb"\x08[\x01-\x1f][\x12\x1a\x22\x28\x32\x3a\x42]"), "onnx"),
+    (re.compile(rb"....TFL3", re.DOTALL), "tflite"),
     (re.compile(rb"\x1f\x8b\x08"), "gzip"),
     (re.compile(rb"version https://git-lfs"), "lfs"),
     (re.compile(rb"\s*<(!doctype|html)", re.IGNORECASE), "html"),

@@ -56,7 +56,7 @@ def opened_remote(url: str) -> Iterator[tuple[File, BufferedReader]]:
     reopen = partial(_open, system, path)
     stream, stamp = reopen()
     with stream:
-        yield File(url, cast(Any, stream).size, stamp, reopen), stream
+        yield File(url, "", cast(Any, stream).size, stamp, reopen), stream
 
 
 def _open(system: Any, path: str) -> tuple[BufferedReader, object]:

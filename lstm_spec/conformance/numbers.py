@@ -47,9 +47,7 @@ def compare_numbers(reading: Reading, layer: Layer, tensors: Tensors) -> Agreeme
     """The largest difference between our output and states and the framework's, or why there is none to be had."""
     engine = reading.dialect.engine
     if not engine:
-        own = reading.dialect.any_equations
-        reason = "these tensors are this package's own" if own else f"no {reading.dialect.name} is run here"
-        return Agreement("", reason=reason)
+        return Agreement("", reason=_why_no_engine(reading))
     if len(layer.members) > MOST_CELLS:
         return Agreement(engine, reason=f"{len(layer.members)} cells are more than {MOST_CELLS}")
     if not installed(engine):
@@ -73,6 +71,15 @@ def compare_numbers(reading: Reading, layer: Layer, tensors: Tensors) -> Agreeme
             return Agreement(engine, reason=f"{', '.join(map(safe, strange))} holds NaN or infinity")
         ours = compile_layer(layer.with_(layout="time", output="sequence"))(x, weights, state)
         return Agreement(engine, _difference(ours, theirs), TOLERANCE[dtype])
+
+
+def _why_no_engine(reading: Reading) -> str:
+    if reading.operator is None:
+        own = reading.dialect.any_equations
+        return "these tensors are this package's own" if own else f"no {reading.dialect.name} is run here"
+    if reading.operator.kind == "LSTM cell":
+        return "the graph writes the cell out in simple nodes; there is no operator to run"
+    return f"nothing here runs a node of {reading.dialect.name}"
 
 
 def _extra(engine: str) -> str:

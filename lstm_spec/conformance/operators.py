@@ -14,7 +14,9 @@ import numpy as np
 
 from lstm_spec.cells.family import LstmOptions, lstm_cell
 from lstm_spec.conformance.readings import Reading
+from lstm_spec.dialects.native import NATIVE
 from lstm_spec.dialects.onnx import ONNX
+from lstm_spec.dialects.onnx_node import ACTIVATIONS
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.layer import Layer, Layout
 from lstm_spec.layers.tensors import Operator
@@ -35,19 +37,7 @@ ATTRIBUTES: Mapping[str, tuple[type, str]] = {
     "layout": (int, "a whole number"),
     "output_sequence": (int, "a whole number"),
 }
-# The operator's activations → ours, and which numbers each takes with their defaults (those of the operators of these
-# names; ONNX Runtime 1.31 has the same). They are consumed in the order of the functions, as ONNX Runtime does: a
-# function that takes no alpha takes none from the list.
-ACTIVATIONS: Mapping[str, tuple[str, Mapping[str, float]]] = {
-    "sigmoid": ("sigmoid", {}),
-    "tanh": ("tanh", {}),
-    "relu": ("relu", {}),
-    "softsign": ("softsign", {}),
-    "softplus": ("softplus", {}),
-    "hardsigmoid": ("hard_sigmoid", {"activation_alpha": 0.2, "activation_beta": 0.5}),
-    "leakyrelu": ("leaky_relu", {"activation_alpha": 0.01}),
-    "elu": ("elu", {"activation_alpha": 1.0}),
-}
+AT_RUN_TIME = "the graph computes it at run time, from other tensors"
 PLAIN = ("Sigmoid", "Tanh", "Tanh")  # f, g and h of one direction
 OPTIONS = ("gate_activation", "candidate_activation", "output_activation")
 SMALLEST, LARGEST = 1e-9, 1e9  # of a number in a node, but for 0: the equation language bounds the digits
@@ -75,6 +65,8 @@ def apply_live_options(layer: Layer, operator: Operator | None, at: str) -> tupl
 
 def read_node(operator: Operator, at: str, findings: list[Finding]) -> Reading | None:
     """An ONNX node as a reading; what this version cannot express becomes a finding, and None."""
+    if operator.kind == "LSTM cell":
+        return _read_cell(operator)
     problems = list(_unreadable(operator, at)) or list(_unsupported(operator, at))
     findings += problems
     if problems:
@@ -93,6 +85,12 @@ def read_node(operator: Operator, at: str, findings: list[Finding]) -> Reading |
     return Reading(operator.where, ONNX, layer, names, operator, constants)
 
 
+def _read_cell(operator: Operator) -> Reading:
+    """An LSTM that a graph writes out in simple nodes: its matrices and biases, gate by gate."""
+    layer = Layer(lstm_cell(LstmOptions(bias="one" if "b_i" in operator.tensors else "none")))
+    return Reading(operator.where, NATIVE, layer, {f"l0.{n}": key for n, key in operator.tensors.items()}, operator)
+
+
 def _unreadable(operator: Operator, at: str) -> Iterator[Finding]:
     """Why the node is no LSTM with weights to read."""
     if operator.kind != "LSTM":
@@ -103,7 +101,7 @@ def _unreadable(operator: Operator, at: str) -> Iterator[Finding]:
             "unread",
             f"{', '.join(computed)} of {safe(operator.where)} {'is' if len(computed) == 1 else 'are'} no constant",
             at=at,
-            because="the graph computes it at run time, from other tensors",
+            because="; ".join(dict.fromkeys(operator.reasons.get(role, AT_RUN_TIME) for role in computed)),
             help="fold the constants (onnx-simplifier, or ONNX Runtime's offline optimizer) and check the result",
         )
         return

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from lstm_spec.conformance.groups import Group, claim_names, group_names, read_group
 from lstm_spec.conformance.operators import read_node
 from lstm_spec.conformance.readings import Reading, Recognized, place
+from lstm_spec.conformance.tflite_operators import read_slots
 from lstm_spec.conformance.unnamed import readings_by_shape
 from lstm_spec.dialects import DIALECTS, Dialect
 from lstm_spec.errors import Finding, safe
@@ -24,6 +25,8 @@ LOOKS_RECURRENT = re.compile(r"lstm|gru|rnn|recurrent|weight_[ih]h|hidden_to_hid
 SURELY_RECURRENT = re.compile(
     r"(.*[^A-Za-z])?((weight|bias)_(ih|hh|hr)(_l\d+(_reverse)?)?|recurrent_kernel(:0)?)", re.DOTALL
 )
+# the formats whose operators say what is recurrent, and how each is read
+OPERATORS = {"onnx": read_node, "tflite": read_slots}
 
 
 @dataclass(slots=True)
@@ -46,20 +49,22 @@ def recognize(tensors: Tensors, dialect: Dialect | None = None) -> Recognized:
     `ambiguous` where names say nothing, `unsupported` for an option that this version cannot express.
     """
     account = Account(list(tensors.findings))
-    if tensors.format == "onnx":
-        found = [read_node(op, place(tensors, op.where), account.findings) for op in tensors.operators]
+    if tensors.format in OPERATORS:
+        read = OPERATORS[tensors.format]
+        found = [read(op, place(tensors, op.where), account.findings) for op in tensors.operators]
         readings = [reading for reading in found if reading]
     else:
         readings = list(_read_names(tensors, dialect, account))
-    if not readings and not account.findings and tensors.format != "onnx" and tensors.live is None:
+    if not readings and not account.findings and tensors.format not in OPERATORS and tensors.live is None:
         readings, ambiguous = readings_by_shape(tensors, dialect)
         if ambiguous:
             account.tell(ambiguous, tensors)
     for reading in readings:
         account.findings += reading.problems
     used = {name for r in readings for name in (*r.names.values(), *r.constants)}
-    if tensors.format == "onnx":  # what its operators use is told with them
+    if tensors.format in OPERATORS:  # what its operators use is told with them
         used |= {name for operator in tensors.operators for name in operator.tensors.values()}
+    used |= {source for name in used for source in tensors[name].sources}
     for name in tensors:
         if name not in used | account.told and _is_suspect(name, tensors):
             account.tell(_looks_recurrent(name, tensors), [name])
@@ -108,14 +113,14 @@ def _is_suspect(name: str, tensors: Tensors) -> bool:
     """An ONNX model's operators say what is recurrent; elsewhere a matrix with a telling name is."""
     computed = any(operator.absent for operator in tensors.operators)
     if SURELY_RECURRENT.fullmatch(name):
-        return not (tensors.format == "onnx" and computed)
-    return tensors.format != "onnx" and bool(LOOKS_RECURRENT.search(name)) and len(tensors[name].shape) >= 2
+        return not (tensors.format in OPERATORS and computed)
+    return tensors.format not in OPERATORS and bool(LOOKS_RECURRENT.search(name)) and len(tensors[name].shape) >= 2
 
 
 def _looks_recurrent(name: str, tensors: Tensors) -> Finding:
     reader, expected = "dialect", "the names of a dialect: lstm-spec dialects lists them"
     help = "name the dialect with --dialect, or rename the tensors"
-    if tensors.format == "onnx":
+    if tensors.format in OPERATORS:
         reader, expected, help = "operator", "an operator LSTM that has it as a constant", ""
     at = f"{place(tensors, name)} {tensors[name].shape}"
     message = f"{safe(name)} looks recurrent by its name, and no {reader} reads it"

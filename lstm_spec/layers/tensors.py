@@ -21,13 +21,17 @@ class Tensor:
     """A named array that may not have been read yet.
 
     `dtype` is NumPy's name ("float32") or the file's own where NumPy has none ("bfloat16").
-    `load` returns the array; None where only the shape is to be had (external data, an unknown dtype).
+    `load` returns the array; None where only the shape is to be had (an unknown dtype, external data that is missing).
+    `sources` names the tensors that a tensor is worked out from, where the file does not hold it as it is; `outside`
+    tells that its values lie in another file.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     load: Callable[[], np.ndarray[Any, Any]] | None = field(default=None, compare=False, repr=False)
+    sources: tuple[str, ...] = ()
+    outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class Operator:
     input names ("W", "R", "B", "P", "initial_h", …) to names in `Tensors`, only those that are constants;
     `absent` names inputs that are wired but are not constants (computed at run time);
     `attributes` are its options, as plain Python values; `declared` are shapes that the source claims for inputs that
-    are no constants, with None for a size that it leaves open.
+    are no constants, with None for a size that it leaves open; `reasons` say of absent inputs why they are.
     """
 
     kind: str
@@ -47,6 +51,7 @@ class Operator:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
     declared: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

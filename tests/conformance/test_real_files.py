@@ -114,21 +114,56 @@ def test_reading_one_of_several(models):
     assert str(caught.value) == (f"error[at]: there is no layer lstm_6\n  at       {path}\n  expected lstm_4, lstm_5")
 
 
-def test_silero_onnx_computes_its_weights_at_run_time(models):
+BRANCHES = ["then_branch/model/decoder/rnn/", "else_branch/model/decoder/rnn_1/"]
+
+
+def test_silero_onnx_is_read_through_slice_and_concat(models):
+    """Its weights are PyTorch's, cut and joined at run time in both branches of an If."""
     path = models / "silero_vad_16k_op15.onnx"
     report = ls.check(path)
-    assert not report.ok
-    assert report.layers == ()
-    branches = ["then_branch/model/decoder/rnn/LSTM", "else_branch/model/decoder/rnn_1/LSTM"]
-    assert [str(finding) for finding in report.findings] == [
-        f"error[unread]: W, R, B of /model/decoder/If_1.{branch} are no constant\n"
-        f"  at       {path} : /model/decoder/If_1.{branch}\n"
-        "  because  the graph computes it at run time, from other tensors\n"
-        "  help     fold the constants (onnx-simplifier, or ONNX Runtime's offline optimizer) and check the result"
-        for branch in branches
+    assert report.ok
+    assert report.findings == ()
+    assert [(found.where, found.dialect, found.summary) for found in report.layers] == [
+        (f"/model/decoder/If_1.{branch}LSTM", "onnx", "n = 128, k = 128, forward, two biases") for branch in BRANCHES
     ]
-    with pytest.raises(TensorError, match="are no constant"):
-        ls.read(path)
+    assert all(f.agreement.engine == "onnxruntime" and f.agreement.difference <= AGREES for f in report.layers)
+    raw = {i.name.rpartition(".")[2]: onnx.numpy_helper.to_array(i) for i in onnx.load(path).graph.initializer}
+    for branch in BRANCHES:
+        _, weights = ls.read(path, at=f"/model/decoder/If_1.{branch}LSTM")
+        for kind, family in {"weight_ih": "W_{}", "weight_hh": "U_{}", "bias_ih": "b_W{}", "bias_hh": "b_U{}"}.items():
+            for q, gate in enumerate("ifgo"):  # the order of PyTorch
+                assert np.array_equal(weights[f"l0.{family.format(gate)}"], raw[kind][128 * q : 128 * (q + 1)])
+
+
+def test_the_folded_weights_are_what_onnx_runtime_folds(models, tmp_path):
+    """ONNX Runtime's own optimizer folds the same chains; its result holds W, R and B as constants."""
+    path = models / "silero_vad_16k_op15.onnx"
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(tmp_path / "folded.onnx")
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    theirs = ls.check(tmp_path / "folded.onnx", numbers=False)
+    assert len(theirs.layers) == 2
+    for branch, found in zip(BRANCHES, theirs.layers, strict=True):
+        _, weights = ls.read(path, at=f"/model/decoder/If_1.{branch}LSTM")
+        _, folded = ls.read(tmp_path / "folded.onnx", at=found.where)
+        assert all(np.array_equal(weights[name], folded[name]) for name in weights)
+
+
+def test_silero_onnx_and_safetensors_are_two_trainings_of_one_architecture(models):
+    """Their STFT basis is the same to the bit and no trained tensor is: no order of gates makes the weights equal."""
+    _, ours = ls.read(models / "silero_vad_16k_op15.onnx", at=f"/model/decoder/If_1.{BRANCHES[0]}LSTM")
+    _, other = ls.read(models / "silero_vad_16k.safetensors")
+    file = load_file(models / "silero_vad_16k.safetensors")
+    graph = {
+        i.name: onnx.numpy_helper.to_array(i) for i in onnx.load(models / "silero_vad_16k_op15.onnx").graph.initializer
+    }
+    assert np.array_equal(graph["model.stft.forward_basis_buffer"], file["stft_conv.weight"])
+    assert np.abs(graph["model.encoder.0.reparam_conv.weight"] - file["conv1.weight"]).max() > 4
+    for gate in "ifgo":
+        away = {name: np.abs(ours[f"l0.W_{gate}"] - other[f"l0.W_{name}"]).mean() for name in "ifgo"}
+        assert min(away, key=away.get) == gate  # each gate is nearest to its own kind
+        assert 0.05 < away[gate] < 0.07
 
 
 def test_cntk_reads_backwards_first(models):
