@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from lstm_spec.compiler.compiled import compile_layer as compile
     from lstm_spec.compiler.networks import compile_network as compile_network
     from lstm_spec.conformance.checking import check as check
+    from lstm_spec.conformance.identification.identification import Identification as Identification
+    from lstm_spec.conformance.identification.identifying import identify as identify
     from lstm_spec.conformance.reading import read as read
     from lstm_spec.conformance.report import Report as Report
     from lstm_spec.errors import LstmSpecError as LstmSpecError
@@ -59,6 +61,7 @@ PUBLIC: dict[str, tuple[str, str]] = {
     "Dense": ("layers.modules", "Dense"),
     "Dropout": ("layers.modules", "Dropout"),
     "Embedding": ("layers.modules", "Embedding"),
+    "Identification": ("conformance.identification.identification", "Identification"),
     "Input": ("layers.modules", "Input"),
     "Layer": ("layers.layer", "Layer"),
     "LstmSpecError": ("errors", "LstmSpecError"),
@@ -78,6 +81,7 @@ PUBLIC: dict[str, tuple[str, str]] = {
     "compile": ("compiler.compiled", "compile_layer"),
     "compile_network": ("compiler.networks", "compile_network"),
     "dialects": ("dialects", ""),
+    "identify": ("conformance.identification.identifying", "identify"),
     "lstm": ("layers.factory", "lstm"),
     "parse": ("symbolic.language", "parse"),
     "read": ("conformance.reading", "read"),
@@ -90,6 +94,7 @@ __all__ = [
     "Dense",
     "Dropout",
     "Embedding",
+    "Identification",
     "Input",
     "Layer",
     "LstmSpecError",
@@ -110,6 +115,7 @@ __all__ = [
     "compile",
     "compile_network",
     "dialects",
+    "identify",
     "lstm",
     "parse",
     "read",
