@@ -24,7 +24,9 @@ def identify(
     ],
     at: Annotated[
         str | None,
-        typer.Option(help="How the names of the arrays begin, of one of several layers.", metavar="PREFIX", show_default=False),
+        typer.Option(
+            help="How the names of the arrays begin, of one of several layers.", metavar="PREFIX", show_default=False
+        ),
     ] = None,
     output: Annotated[
         str | None,
@@ -43,16 +45,17 @@ def identify(
     from lstm_spec.conformance.identification.identifying import identify as find
     from lstm_spec.conformance.identification.unpacking import unpack
 
+    if output is not None:
+        from lstm_spec_cli.array_files import refuse_overwriting
+
+        refuse_overwriting(output, (weights, step))
     found = find(weights, step, at)
     code = CONFORMS if found.ok else DOES_NOT_CONFORM
     remark = ""
     if output is not None and found.ok:
-        from lstm_spec_cli.array_files import refuse_overwriting
-
-        refuse_overwriting(output, (weights, step))
-        layer, own = unpack(weights, found)
+        _, own = unpack(weights, found)
         own.save(output)
-        remark = f"wrote {output}: {', '.join(own)}; its equations:\n{layer.cell}"
+        remark = f"wrote {output}: {', '.join(own)}"
     elif output is not None:
         remark = f"{output} is not written: nothing was identified"
     answer = answer_json(found, code) if json else Answer((str(found),), code=code)

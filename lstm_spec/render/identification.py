@@ -82,7 +82,11 @@ def _drawn(found: Identification) -> Iterator[str]:
 def _rows(part: Part, best: Hypothesis, sizes: Sizes) -> Iterator[tuple[str, str, str]]:
     letters = best.peepholes if part.role in ("p", "p1", "P1") else best.order
     shape = f"({', '.join(map(str, part.shape))}{',' * (len(part.shape) == 1)})"
-    joined = {"xh": ": [x, h]", "hx": ": [h, x]"}.get(best.layout.join, "") if PLACES.get(part.role, part.role) == "J" else ""
+    joined = (
+        {"xh": ": [x, h]", "hx": ": [h, x]"}.get(best.layout.join, "")
+        if PLACES.get(part.role, part.role) == "J"
+        else ""
+    )
     for index, name in enumerate(part.names):
         words = PLACE_WORDS[PLACES.get(part.role, part.role)] + joined
         if part.role.endswith("1"):
@@ -128,9 +132,12 @@ def _changed(miss: NearMiss, found: Identification) -> str:
 def _dialects(found: Identification) -> Iterator[str]:
     same = [d.dialect for d in found.dialects if not d.change]
     if same:
-        yield f"dialect  {' and '.join(same)}: the same convention" if found.fits else f"dialect  {' and '.join(same)}"
-    for one in [d for d in found.dialects if d.change and (d.named or not same)][:MOST_DIALECTS]:
-        named = " (whose names these are)" if one.named else ""
+        yield f"dialect  {' and '.join(same)}: the same convention"
+    fewest = min((len(d.change) for d in found.dialects if d.change), default=0)
+    near = [d for d in found.dialects if d.change and (d.named or (not same and len(d.change) == fewest))]
+    for one in near[:MOST_DIALECTS]:
+        off = f", and believed they are off by {_error(one.error)}" if one.error is not None else ""
+        named = f" (whose names these are{off})" if one.named else ""
         yield f"not {one.dialect}{named}: {_listed(_difference(a, *w) for a, w in one.change.items())}"
 
 
@@ -152,8 +159,29 @@ def _how_to_read(found: Identification) -> Iterator[str]:
         yield f"read it with --dialect {named}: lstm-spec run WEIGHTS --dialect {named} --input x.npz --output y.npz"
     elif found.dialect:
         yield f"the names are not {found.dialect}'s: rename the arrays, then read them with --dialect {found.dialect}"
-    yield "or rewrite it: lstm-spec identify … --output own.npz writes the weights as lstm-spec's own, for run --dialect lstm-spec"
+    yield "take it over: --output own.npz writes the weights under lstm-spec's own names; then"
+    options = ["lstm-spec run own.npz", *run_options(found.best.hypothesis), "--input x.npz --output y.npz"]
+    yield f"  {' '.join(options)}"
+
+
+def run_options(best: Hypothesis) -> list[str]:
+    """The options of `lstm-spec run` for the weights under our own names; none where the names say all."""
+    layout = best.layout
+    unseen = {
+        "--forget-bias": str(best.forget) if best.forget else "",
+        "--gate-activation": f'"{best.gate}"' if best.gate != "sigmoid" else "",
+        "--candidate-activation": best.candidate if best.candidate != "tanh" else "",
+        "--output-activation": best.output if best.output != "tanh" else "",
+        "--peephole-output": "before" if best.peepholes and best.output_sees == "c" else "",
+    }
+    said = [f"{option} {value}" for option, value in unseen.items() if value]
+    if not said and not layout.has("P1"):
+        return []
+    seen = [f"--bias {words}" for words in [{0: "none", 2: "two"}.get(layout.biases)] if words]
+    seen += ["--peephole"] * layout.has("p", "p1") + ["--full-peephole"] * layout.has("P1")
+    seen += [f"--coupled {best.coupled}"] * bool(best.coupled) + ["--projection r"] * layout.has("proj")
+    return [*said, *seen]
 
 
 def _error(error: float) -> str:
-    return f"{error:.2g}" if error >= 0.001 else f"{error:.0e}"
+    return "0" if not error else f"{error:.2g}" if error >= 0.001 else f"{error:.0e}"

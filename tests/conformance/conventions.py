@@ -1,6 +1,7 @@
-"""Conventions written by hand: one step in plain NumPy, and its weights as arrays in any layout. Imports nothing of ours.
+"""Conventions written by hand: one step in plain NumPy, and its weights as arrays in any layout.
 
-A convention is a dict; what it does not say is plain. Drawn weights are large enough that every axis shows.
+Imports nothing of ours. A convention is a dict; what it does not say is plain. Drawn weights are large enough that
+every axis shows.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ def pack(weights: dict[str, Any], said: dict[str, Any]) -> Arrays:
     order = [g for g in order if g in W]
     if form.startswith("apart"):
         turned = {name: form == "apart, turned" or name in said.get("turned", ()) for name in matrices}
-        found = {f"{name}_{q}": m[g].T if turned[name] else m[g] for name, m in matrices.items() for q, g in enumerate(order)}
+        found = {
+            f"{name}_{q}": m[g].T if turned[name] else m[g] for name, m in matrices.items() for q, g in enumerate(order)
+        }
         found |= {f"{name}_{q}": b[g] for name, b in biases.items() for q, g in enumerate(order)}
     else:
         found = {name: _matrix([m[g] for g in order], form) for name, m in matrices.items()}

@@ -70,9 +70,7 @@ def _zero_peepholes(best: Hypothesis, sums: Sums) -> str:
 def _same_blocks(best: Hypothesis, choices: dict[str, Hypothesis], sums: Sums) -> str:
     """Blocks that change their gate among the choices, and hold the same sums."""
     z = sums.blocks(best.layout, best.swapped, best.biases).z
-    moved = {
-        index for other in choices.values() for index, gate in enumerate(other.order) if gate != best.order[index]
-    }
+    moved = {index for other in choices.values() for index, gate in enumerate(other.order) if gate != best.order[index]}
     groups: list[list[int]] = []
     for index in sorted(moved):
         for group in groups:
@@ -90,5 +88,6 @@ def _twins(axis: str, arrays: dict[str, np.ndarray]) -> str:
     for name in names:
         for other, array in arrays.items():
             if other != name and name in arrays and np.array_equal(arrays[name], array):
-                return f"{safe(name, 40)} and {safe(other, 40)} hold the same numbers"
+                both = sorted((safe(name, 40), safe(other, 40)))
+                return f"{' and '.join(both)} hold the same numbers"
     return ""

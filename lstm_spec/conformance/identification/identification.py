@@ -25,7 +25,12 @@ class Candidate:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {**self.hypothesis.axes(), "error": _number(self.error), "c'": _number(self.of_c), "h'": _number(self.of_h)}
+        return {
+            **self.hypothesis.axes(),
+            "error": _number(self.error),
+            "c'": _number(self.of_c),
+            "h'": _number(self.of_h),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +64,18 @@ class Doubt:
 class Namesake:
     """A dialect beside the best hypothesis: the axes on which it differs, (the best's choice, the dialect's).
 
-    `named` says whether the arrays bear the dialect's names.
+    `named` says whether the arrays bear the dialect's names, `error` how far off the step is when they are believed.
     """
 
     dialect: str
     change: Mapping[str, tuple[str, str]]
     named: bool = False
+    error: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         changes = {axis: {"is": mine, "dialect": theirs} for axis, (mine, theirs) in self.change.items()}
-        return {"dialect": self.dialect, "differs": changes, "names": self.named}
+        return {"dialect": self.dialect, "differs": changes, "names": self.named, "error": _number(self.error)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +148,6 @@ class Identification(Displayed):
         }
 
 
-def _number(error: float) -> float | None:
+def _number(error: float | None) -> float | None:
     """JSON has no infinity."""
-    return error if error < float("inf") else None
+    return error if error is not None and error < float("inf") else None

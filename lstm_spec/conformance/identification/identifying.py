@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
+from lstm_spec.conformance.identification.alignments import realigned
+from lstm_spec.conformance.identification.claims import claims, moved_gates
 from lstm_spec.conformance.identification.doubts import settle
 from lstm_spec.conformance.identification.hypotheses import STATES, Hypothesis, bias_uses, neighbours
-from lstm_spec.conformance.identification.identification import Candidate, Identification, NearMiss
-from lstm_spec.conformance.identification.layouts import MOST_LAYOUTS, Layout, Sizes, fits, layouts
+from lstm_spec.conformance.identification.identification import Candidate, Identification, Namesake, NearMiss
+from lstm_spec.conformance.identification.layouts import MOST_LAYOUTS, Layout, Sizes, fits, layouts, ways
 from lstm_spec.conformance.identification.namesakes import nearest
 from lstm_spec.conformance.identification.searching import search
 from lstm_spec.conformance.identification.steps import Step, read_step
@@ -46,15 +50,14 @@ def identify(source: Any, step: Any, at: str | None = None) -> Identification:
     recorded = read_step(step)
     sets = _candidate_sets(tensors, recorded, at)
     arrays = {name: _load(tensors, name) for names in sets for name in names}
-    found = [
-        (layout, names) for names in sets for layout in layouts({n: arrays[n].shape for n in names}, *_widths(recorded))
-    ]
+    every = (layout for names in sets for layout in layouts({n: arrays[n].shape for n in names}, *_widths(recorded)))
+    found = tuple(islice(every, MOST_LAYOUTS + 1))
     if not found:
         raise _no_layout(tensors, recorded, at)
     if len(found) > MOST_LAYOUTS:
-        raise _too_many(tensors, recorded, list(sets))
+        raise _too_many(tensors, recorded)
     _refuse_strange(arrays, tensors.origin)
-    return _identify(tensors, arrays, tuple(layout for layout, _ in found), recorded)
+    return _identify(tensors, arrays, found, recorded)
 
 
 def _identify(tensors: Tensors, arrays: Mapping[str, Array], places: tuple[Layout, ...], step: Step) -> Identification:
@@ -66,6 +69,8 @@ def _identify(tensors: Tensors, arrays: Mapping[str, Array], places: tuple[Layou
     equals = [c for c in measured if c.error <= noise]
     best = min(equals, key=lambda c: c.hypothesis.rank)
     is_found = best.error <= limit
+    if not is_found:
+        best = min(measured, key=lambda c: (c.of_c * c.of_h) ** 0.5)
     doubts, notes = settle(best.hypothesis, [c.hypothesis for c in equals], sums) if is_found else ((), ())
     names = tuple(name for part in best.hypothesis.layout.parts for name in part.names)
     return Identification(
@@ -79,7 +84,7 @@ def _identify(tensors: Tensors, arrays: Mapping[str, Array], places: tuple[Layou
         doubts,
         (*notes, *_notes(step)),
         tuple(_near_misses(best, places, sums, noise if is_found else 0.0)),
-        nearest(best.hypothesis, names),
+        tuple(_believed(best.hypothesis, nearest(best.hypothesis, names), tensors, names, sums)),
         tuple(name for name in tensors if name not in names),
         tried,
     )
@@ -92,8 +97,11 @@ def _measure(places: tuple[Layout, ...], sums: Sums, limit: float) -> tuple[list
     scored = [s for place, swap, use in ways for s in search(place, sums, swap, use, limit)]
     passed = [s for s in scored if s.error <= limit]
     if not passed:
-        scored = [s for place, swap, use in ways if not swap and use == "all" for s in search(place, sums, swap, use, np.inf)]
-        passed = scored
+        others = [other for place in places for other in islice(realigned(place, sums, limit), MOST_LAYOUTS)]
+        passed = [s for other in others for s in search(other, sums, "", "all", limit) if s.error <= limit]
+    if not passed:
+        plain = [(place, swap, use) for place, swap, use in ways if not swap and use == "all"]
+        passed = [s for way in plain for s in search(way[0], sums, *way[1:], np.inf)]
     chosen = sorted(passed, key=lambda s: (s.error > limit and s.error, s.hypothesis.rank))[:MOST_EQUALS]
     least = sorted(passed, key=lambda s: s.error)[:MOST_EQUALS]
     hypotheses = dict.fromkeys(s.hypothesis for s in (*chosen, *least))
@@ -113,6 +121,27 @@ def _near_misses(best: Candidate, places: tuple[Layout, ...], sums: Sums, noise:
     nearest_first = (sorted(misses, key=lambda m: m.candidate.error) for misses in by_axis.values())
     chosen = [miss for misses in nearest_first for miss in misses[: 3 if "gates" in misses[0].change else 1]]
     return sorted(chosen, key=lambda m: m.candidate.error)
+
+
+def _believed(
+    best: Hypothesis, dialects: Iterable[Namesake], tensors: Tensors, names: tuple[str, ...], sums: Sums
+) -> Iterator[Namesake]:
+    """The dialects; those whose names the arrays bear with the error that they would make."""
+    claimed = claims(tensors, names)
+    for one in dialects:
+        read = claimed.get(one.dialect)
+        if read is None or not _matches(read, sums):
+            yield one
+        else:
+            moved = {} if one.change else moved_gates(best, read)
+            yield replace(one, error=max(errors(read, sums)), change={**one.change, **moved})
+
+
+def _matches(claimed: Hypothesis, sums: Sums) -> bool:
+    """Whether a claim has the sizes of the step."""
+    step = sums.step
+    lengths = [(p, Sizes(step.n, step.r, step.k, claimed.layout.blocks)) for p in claimed.layout.parts]
+    return all((part.shape, part.axes) in ways(part.role, part.shape, sizes) for part, sizes in lengths)
 
 
 def _notes(step: Step) -> Iterator[str]:
@@ -209,7 +238,7 @@ def _no_layout(tensors: Tensors, step: Step, at: str | None) -> TensorError:
     )
 
 
-def _too_many(tensors: Tensors, step: Step, sets: list[tuple[str, ...]]) -> TensorError:
+def _too_many(tensors: Tensors, step: Step) -> TensorError:
     return TensorError(
         Finding(
             "several",

@@ -32,7 +32,7 @@ ROLES: dict[str, tuple[str, tuple[Axes, ...]]] = {
     "u1": ("km", (("k", "m"), ("m", "k"))),
     "j1": ("km", (("k", "m"), ("m", "k"))),
     "b": ("gk", (("gk",), ("kg",), ("g", "k"), ("k", "g"))),
-    "bb": ("sgk", (("sgk",), ("skg",), ("s", "gk"), ("s", "kg"), ("s", "g", "k"))),
+    "bb": ("sgk", (("sgk",), ("skg",), ("s", "gk"), ("s", "kg"), ("sg", "k"), ("s", "g", "k"))),
     "b1": ("k", (("k",),)),
     "p": ("pk", (("pk",), ("kp",), ("p", "k"), ("k", "p"))),
     "p1": ("k", (("k",),)),
@@ -114,6 +114,11 @@ class Layout:
         return sum(counts.values())
 
     @property
+    def is_apart(self) -> bool:
+        """Whether each gate has a matrix of its own, so that their order says nothing."""
+        return self.has("w1", "j1")
+
+    @property
     def unusual(self) -> int:
         """How far from the plainest: blocks, not units; x before h."""
         return sum("kg" in axis for part in self.parts for axis in part.axes) + (self.join == "hx")
@@ -133,7 +138,6 @@ class Layout:
         said["full peepholes"] = f"{self.of('P1')[0].words}{full}" if full else ""
         said["projection"] = "".join("rows" if p.axes[0] == "r" else "columns" for p in self.of("proj"))
         return {axis: word for axis, word in said.items() if word}
-
 
     def places(self) -> dict[str, str]:
         """Which array is where: `W: kernel`."""
@@ -195,7 +199,9 @@ Places = dict[str, tuple[str, ...]]
 
 
 def _assign(
-    classes: Mapping[tuple[int, ...], Sequence[str]], roles: Mapping[tuple[int, ...], list[str]], template: Places | Any
+    classes: Mapping[tuple[int, ...], Sequence[str]],
+    roles: Mapping[tuple[int, ...], list[str]],
+    template: Mapping[str, int],
 ) -> Iterator[Places]:
     """The names in each place, arrays of one shape together and in their order."""
     if not classes:

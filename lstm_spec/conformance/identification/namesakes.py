@@ -38,10 +38,11 @@ def nearest(best: Hypothesis, names: tuple[str, ...]) -> tuple[Namesake, ...]:
         convention = convention_of(dialect.name, options_of(best))
         if convention is not None:
             mine, theirs = best.axes(), convention.axes()
+            apart = best.layout.is_apart and convention.layout.is_apart
             change = {
                 axis: (mine.get(axis, "none"), theirs.get(axis, "none"))
                 for axis in dict.fromkeys((*mine, *theirs))
-                if axis not in IGNORED and mine.get(axis) != theirs.get(axis)
+                if axis not in IGNORED and not (apart and axis == "gates") and mine.get(axis) != theirs.get(axis)
             }
             found.append(Namesake(dialect.name, change, bears_names(dialect, names)))
     return tuple(sorted(found, key=lambda one: (len(one.change), not one.named)))
@@ -76,7 +77,8 @@ def convention_of(name: str, options: Options) -> Hypothesis | None:
         try:
             said = {**wanted, "bias": bias, **getattr(dialect, "constants", {})}
             chosen = LstmOptions(**said)
-            layer = Layer(lstm_cell(chosen), n=N, k=K, **({"r": R} if wanted["projection"] else {}))
+            layer = Layer(lstm_cell(chosen), n=N, k=K)
+            layer = layer.at(r=R) if wanted["projection"] else layer
             weights = layer.random(0)
             packed = {tensor.name: tensor.pack(weights) for tensor in dialect.tensors(layer)}
         except (OptionError, TensorError):

@@ -52,30 +52,35 @@ class Entries:
 
 
 def search(layout: Layout, sums: Sums, swapped: str, biases: str, limit: float) -> Iterator[Scored]:
-    """The hypotheses of a layout with an error below `limit`, or its best one."""
+    """The hypotheses of a layout with an error below `limit`.
+
+    Without a limit the best of each order of the gates, by the geometric mean of its two errors: where nothing fits, a
+    half that does says more than two that nearly do.
+    """
     blocks, step = sums.blocks(layout, swapped, biases), sums.turned(swapped)
     with np.errstate(all="ignore"):
         of_h = _output_errors(blocks, step)
         if not np.nanmin(of_h) <= limit and limit < np.inf:
             return
         entries = _look_at(blocks, step)
-        best: Scored | None = None
         for scored in _combined(layout, entries, of_h, limit, swapped, biases):
             if scored.error <= limit:
                 yield scored
-            elif best is None or scored.error < best.error:
-                best = scored
-    if best is not None:
-        yield best
+
+
+def output_error(layout: Layout, sums: Sums, block: int) -> float:
+    """The least error of h' with this block as o."""
+    with np.errstate(all="ignore"):
+        return float(_output_errors(sums.blocks(layout), sums.step)[:, block].min())
 
 
 def _look_at(blocks: Blocks, step: Step) -> Entries:
     """The same entries every time, spread over samples and units."""
     size = step.c.size
     chosen = np.random.default_rng(0).choice(size, min(size, ENTRIES), replace=False)
-    flat = [None if a is None else a.reshape(len(a), size)[:, chosen] for a in (blocks.seen, blocks.seen_after)]
+    seen, after = (None if a is None else a.reshape(len(a), size)[:, chosen] for a in (blocks.seen, blocks.seen_after))
     z = blocks.z.reshape(len(blocks.z), size)[:, chosen]
-    return Entries(z, *flat, step.c.reshape(size)[chosen], step.c1.reshape(size)[chosen], scale(step.c1))
+    return Entries(z, seen, after, step.c.reshape(size)[chosen], step.c1.reshape(size)[chosen], scale(step.c1))
 
 
 def _output_errors(blocks: Blocks, step: Step) -> Array:
@@ -99,22 +104,24 @@ def _output_errors(blocks: Blocks, step: Step) -> Array:
         out = gate(sums_of_o)[:, :, :, None] * outs
         ours = out if blocks.projection is None else out @ blocks.projection.T
         found.append(np.abs(ours - h1).max(axis=tuple(range(4, ours.ndim))) / scale(step.h1))
-    return np.nan_to_num(np.stack(found), nan=np.inf)
+    errors: Array = np.nan_to_num(np.stack(found), nan=np.inf)
+    return errors
 
 
 def _combined(
     layout: Layout, entries: Entries, of_h: Array, limit: float, swapped: str, biases: str
 ) -> Iterator[Scored]:
-    """Each order of gates and peepholes: what passes, and where nothing does the best."""
+    """Each order of gates and peepholes: what passes; without a limit the best."""
     asked: dict[Any, Array] = {}
     for coupled in COUPLINGS:
         for order, peepholes in product(orders(layout.blocks, coupled), peephole_orders(layout, coupled)):
             of_c = _state_errors(entries, order, peepholes, coupled, asked)  # (gate activation, candidate, forget)
             place = peepholes.index("o") if "o" in peepholes else 0
             of_o = of_h[:, order.index("o"), place]  # (gate activation, c' or c, output activation)
-            both = np.maximum(of_c[:, :, :, None, None], of_o[:, None, None])
-            passed = np.argwhere(both <= limit) if limit < np.inf else []
-            if not len(passed):
+            pair = of_c[:, :, :, None, None], of_o[:, None, None]
+            both = np.maximum(*pair) if limit < np.inf else np.sqrt(pair[0] * pair[1])
+            passed: Any = np.argwhere(both <= limit)
+            if limit == np.inf:
                 passed = [np.unravel_index(np.argmin(both), both.shape)]
             for a, cd, fc, see, out in passed:
                 yield Scored(
@@ -159,5 +166,5 @@ def _state_errors(entries: Entries, order: str, peepholes: str, coupled: str, as
         f = 1 - i if coupled else gate("f", FORGETS)
     # c' = f * c + i * g
     ours = (f * entries.c)[:, None] + i[:, None] * asked[block][:, None]
-    found = np.abs(ours - entries.c1).max(axis=-1) / entries.scale
-    return np.nan_to_num(found, nan=np.inf)
+    found: Array = np.nan_to_num(np.abs(ours - entries.c1).max(axis=-1) / entries.scale, nan=np.inf)
+    return found

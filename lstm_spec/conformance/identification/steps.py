@@ -131,7 +131,9 @@ def _flat(name: str, array: Array, origin: str) -> Array:
     """(samples, width): one sample gets its axis, several steps that were each recorded lie one after the other."""
     at = f"{safe(origin)} : {name}"
     if array.dtype.kind != "f":
-        raise TensorError(Finding("dtype", f"{name} holds no floats", at, "float16, float32 or float64", f"{array.dtype}"))
+        raise TensorError(
+            Finding("dtype", f"{name} holds no floats", at, "float16, float32 or float64", f"{array.dtype}")
+        )
     if array.ndim < 1 or array.size == 0:
         raise TensorError(Finding("step", f"{name} is empty", at, "(B, width)", str(array.shape)))
     if not np.isfinite(array).all():

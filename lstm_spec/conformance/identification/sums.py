@@ -89,7 +89,8 @@ class Sums:
         return both.reshape(len(both), sizes.blocks, sizes.k).transpose(1, 0, 2)
 
     def _stacked(self, part: Part, sizes: Sizes, vector: Array) -> Array:
-        return np.matmul(vector, self._laid(part, sizes).transpose(0, 2, 1))
+        stacked: Array = np.matmul(vector, self._laid(part, sizes).transpose(0, 2, 1))
+        return stacked
 
     def _biases(self, layout: Layout, sizes: Sizes) -> list[Array]:
         found = [self._laid(part, sizes) for role in ("b", "b1") for part in layout.of(role)]

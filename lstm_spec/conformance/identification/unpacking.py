@@ -40,9 +40,8 @@ def unpack(source: Any, found: Identification) -> tuple[Layer, Weights]:
                 output_activation=best.output,
                 peephole_output="before" if best.output_sees == "c" and best.peepholes else "after",
             )
-        ),
-        **found.sizes,
-    )
+        )
+    ).at(**found.sizes)
     sizes = Sizes(found.sizes["n"], found.sizes.get("r", found.sizes["k"]), found.sizes["k"], best.layout.blocks)
     named: dict[str, Array] = {}
     biases = iter(("b_{}",) if best.layout.biases == 1 else ("b_W{}", "b_U{}"))
