@@ -15,8 +15,8 @@ from lstm_spec.cells.family import lstm_cell
 from lstm_spec.cells.options import LstmOptions
 from lstm_spec.conformance.identification.hypotheses import STATES
 from lstm_spec.conformance.identification.searching import search
-from lstm_spec.conformance.identification.sums import Sums, errors
 from lstm_spec.conformance.identification.steps import read_step
+from lstm_spec.conformance.identification.sums import Sums, errors
 from lstm_spec.conformance.identification.unpacking import unpack
 from lstm_spec.layers.layer import Layer
 from tests.conformance.conventions import GATES, record

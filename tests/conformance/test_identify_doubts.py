@@ -257,9 +257,9 @@ def test_huge_numbers_give_no_warning(size):
     assert not found.ok
 
 
-def test_many_equal_arrays_are_too_many():
+def test_many_arrays_of_one_shape_are_no_layer():
+    """Nothing explodes: there is no way to lay 24 arrays into one layer."""
     arrays = {f"m{i}": np.ones((4, 4)) for i in range(16)} | {f"v{i}": np.ones(4) for i in range(8)}
     _, step = record(4, 4, {})
-    with pytest.raises(LstmSpecError):
+    with pytest.raises(LstmSpecError, match=r"^error\[no-lstm\]: these arrays are no LSTM of n = 4, k = 4"):
         ls.identify(arrays, step)
-    assert len(str(ls.errors)) if hasattr(ls, "errors") else True

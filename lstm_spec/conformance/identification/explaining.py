@@ -69,10 +69,13 @@ class Explanation:
         if not found.ok:
             axes = ", ".join(doubt.axis for doubt in found.doubts)
             return (f"{mine}, and several conventions agree: {axes} cannot be told from these numbers",)
+        right = _number(found.best.error)
         as_dialect = next((d.dialect for d in found.dialects if not COMPUTED & set(d.change)), None)
-        name = f"as {as_dialect}" if as_dialect else "read otherwise"
-        said = "; ".join(_said(axis, *words) for axis, words in self.change.items())
-        return (f"{mine}, {name} {_number(found.best.error)}: {said}", *self._by_gate())
+        if as_dialect and as_dialect != self.dialect:
+            why = "; ".join(_said(axis, *words) for axis, words in self.change.items())
+            return (f"{mine}, as {as_dialect} {right}: {why}", *self._by_gate())
+        instead = ", ".join(f"{axis} {word}" for axis, (word, _) in self.change.items())
+        return (f"{mine}, with {instead} {right}", *self._by_gate())
 
     def _by_gate(self) -> tuple[str, ...]:
         if not self.gates:

@@ -75,7 +75,9 @@ class Sums:
         key = (part, sizes, name)
         if key not in self._kept:
             flat = part.axes in (("gk", "m"), ("kg", "m"), ("m", "gk"), ("m", "kg"))
-            self._kept[key] = self._flat(part, sizes, name, vector) if flat else self._stacked(part, sizes, vector)
+            self._kept[key] = (
+                self._flat(part, sizes, name, vector) if flat else self._stacked(part, sizes, name, vector)
+            )
         return self._kept[key]
 
     def _flat(self, part: Part, sizes: Sizes, name: str, vector: Array) -> Array:
@@ -88,9 +90,19 @@ class Sums:
             return both.reshape(len(both), sizes.k, sizes.blocks).transpose(2, 0, 1)
         return both.reshape(len(both), sizes.blocks, sizes.k).transpose(1, 0, 2)
 
-    def _stacked(self, part: Part, sizes: Sizes, vector: Array) -> Array:
-        stacked: Array = np.matmul(vector, self._laid(part, sizes).transpose(0, 2, 1))
-        return stacked
+    def _stacked(self, part: Part, sizes: Sizes, name: str, vector: Array) -> Array:
+        if part.role[-1] != "1":
+            blocks: Array = np.matmul(vector, self._laid(part, sizes).transpose(0, 2, 1))
+            return blocks
+        return np.stack([self._one_gate(own, part, name, vector) for own in part.names])
+
+    def _one_gate(self, own: str, part: Part, name: str, vector: Array) -> Array:
+        """(B, k): the matrix of one gate, which stands in many layouts, is multiplied once each way."""
+        key = (own, part.axes[0] == "m", name)
+        if key not in self._kept:
+            matrix = np.asarray(self.arrays[own], np.float64).reshape(part.shape)
+            self._kept[key] = vector @ (matrix if part.axes[0] == "m" else matrix.T)
+        return self._kept[key]
 
     def _biases(self, layout: Layout, sizes: Sizes) -> list[Array]:
         found = [self._laid(part, sizes) for role in ("b", "b1") for part in layout.of(role)]
