@@ -1,4 +1,4 @@
-"""`identify`: every convention is found again from one step that independent code computed, and none is found wrongly."""
+"""`identify`: every convention is found again from one step that independent code computed, and no other."""
 
 from __future__ import annotations
 
@@ -160,6 +160,16 @@ def test_one_square_matrix_is_transposed(which):
     assert words[side] == "a matrix for each gate, units as columns"
     assert words[other] == "a matrix for each gate, units as rows"
     assert any(side in miss.change and miss.candidate.error > 0.01 for miss in found.near)
+
+
+def test_two_biases_of_each_gate_by_turns():
+    """Burn names its arrays gate by gate."""
+    arrays, step = record(3, 4, {"form": "apart", "bias": 2, "order": "ifog"})
+    by_gate = {name: arrays[name] for name in sorted(arrays, key=lambda name: name[-1])}
+    found = ls.identify(by_gate, step)
+    assert found.ok
+    assert found.match.order == "ifog"
+    assert found.match.axes()["biases"] == "two a gate"
 
 
 def test_arrays_in_no_order_at_all():

@@ -157,7 +157,8 @@ REFUSED = {
   at       the step
   expected x, h, c before the step and h1, c1 after it: x (B, n), the others (B, k)
   found    x (3, 3), h (3, 4), h1 (3, 4)
-  help     record one step: np.savez('step.npz', x=…, h=…, c=…, h1=…, c1=…); h1 may also be called h', h_1, h_next, h_new, h_out""",
+  help     record one step: np.savez('step.npz', x=…, h=…, c=…, h1=…, c1=…)
+           h1 may also be called h', h_1, h_next, h_new, h_out""",
     ),
     "NaN in the step": (
         edited(step={"h": np.full((3, 4), np.nan)}),

@@ -18,6 +18,7 @@ from lstm_spec.conformance.identification.identifying import identify
 from lstm_spec.conformance.identification.steps import Step, read_step
 from lstm_spec.conformance.identification.sums import Sums, errors, gates
 from lstm_spec.conformance.readings import Reading
+from lstm_spec.dialects import DIALECTS
 from lstm_spec.errors import TensorError
 from lstm_spec.frameworks import Request, forward
 from lstm_spec.layers.layer import Layer
@@ -70,7 +71,8 @@ class Explanation:
             axes = ", ".join(doubt.axis for doubt in found.doubts)
             return (f"{mine}, and several conventions agree: {axes} cannot be told from these numbers",)
         right = _number(found.best.error)
-        as_dialect = next((d.dialect for d in found.dialects if not COMPUTED & set(d.change)), None)
+        alike = [d.dialect for d in found.dialects if not COMPUTED & set(d.change)]
+        as_dialect = min(alike, key=lambda name: not DIALECTS[name].engine, default=None)  # people know what they run
         if as_dialect and as_dialect != self.dialect:
             why = "; ".join(_said(axis, *words) for axis, words in self.change.items())
             return (f"{mine}, as {as_dialect} {right}: {why}", *self._by_gate())

@@ -232,21 +232,24 @@ def _share(names: Sequence[str], counts: Mapping[str, int]) -> Iterator[Places]:
 
 def _lay(places: Places, shapes: Shapes, sizes: Sizes) -> Iterator[Layout]:
     """The layouts of one assignment: every way to lie that goes together."""
-    choices: list[list[Part]] = []
-    for role, names in sorted(places.items(), key=lambda item: list(ROLES).index(item[0])):
-        groups = [names]
-        if role == "b":
-            groups = [(name,) for name in names]
-        elif role == "b1" and len(names) > sizes.blocks:
-            groups = [names[: sizes.blocks], names[sizes.blocks :]]
-        for group in groups:
-            if len({shapes[name] for name in group}) > 1:
-                return
-            choices.append([Part(role, group, *way) for way in ways(role, shapes[group[0]], sizes)])
-    for parts in product(*choices):
-        if _consistent(parts):
+    roles = sorted(places, key=list(ROLES).index)
+    for grouped in product(*(_grouped(role, places[role], sizes.blocks) for role in roles)):
+        groups = [(role, names) for role, several in zip(roles, grouped, strict=True) for names in several]
+        if any(len({shapes[name] for name in names}) > 1 for _, names in groups):
+            continue
+        choices = [[Part(role, names, *way) for way in ways(role, shapes[names[0]], sizes)] for role, names in groups]
+        for parts in filter(_consistent, product(*choices)):
             joins = ("xh", "hx") if any(p.role in ("J", "j1") for p in parts) else ("",)
             yield from (Layout(parts, sizes.blocks, join) for join in joins)
+
+
+def _grouped(role: str, names: tuple[str, ...], blocks: int) -> list[list[tuple[str, ...]]]:
+    """The arrays of one place in parts: each bias is one; two biases of each gate come after each other or by turns."""
+    if role == "b":
+        return [[(name,) for name in names]]
+    if role == "b1" and len(names) > blocks:
+        return [[names[:blocks], names[blocks:]], [names[::2], names[1::2]]]
+    return [[names]]
 
 
 def _consistent(parts: tuple[Part, ...]) -> bool:

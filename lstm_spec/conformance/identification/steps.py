@@ -120,7 +120,7 @@ def _find(arrays: Mapping[str, Array], origin: str) -> tuple[dict[str, Array], b
                 at=safe(origin),
                 expected=f"{WORDS}: x (B, n), the others (B, k)",
                 found=have,
-                help=f"record one step: np.savez('step.npz', x=…, h=…, c=…, h1=…, c1=…); h1 may also be called "
+                help=f"record one step: np.savez('step.npz', x=…, h=…, c=…, h1=…, c1=…)\nh1 may also be called "
                 f"{', '.join(NAMES['h1'][1:6])}",
             )
         )
