@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from lstm_spec.conformance.contract import read_contract as read_contract
     from lstm_spec.conformance.contract import write_contract as write_contract
     from lstm_spec.conformance.converting import convert as convert
+    from lstm_spec.conformance.identification.identification import Identification as Identification
+    from lstm_spec.conformance.identification.identifying import identify as identify
     from lstm_spec.conformance.reading import read as read
     from lstm_spec.conformance.report import Report as Report
     from lstm_spec.errors import LstmSpecError as LstmSpecError
@@ -63,6 +65,7 @@ PUBLIC: dict[str, tuple[str, str]] = {
     "Dense": ("layers.modules", "Dense"),
     "Dropout": ("layers.modules", "Dropout"),
     "Embedding": ("layers.modules", "Embedding"),
+    "Identification": ("conformance.identification.identification", "Identification"),
     "Input": ("layers.modules", "Input"),
     "Layer": ("layers.layer", "Layer"),
     "LstmSpecError": ("errors", "LstmSpecError"),
@@ -84,6 +87,7 @@ PUBLIC: dict[str, tuple[str, str]] = {
     "compile_network": ("compiler.networks", "compile_network"),
     "convert": ("conformance.converting", "convert"),
     "dialects": ("dialects", ""),
+    "identify": ("conformance.identification.identifying", "identify"),
     "lstm": ("layers.factory", "lstm"),
     "parse": ("symbolic.language", "parse"),
     "read": ("conformance.reading", "read"),
@@ -98,6 +102,7 @@ __all__ = [
     "Dense",
     "Dropout",
     "Embedding",
+    "Identification",
     "Input",
     "Layer",
     "LstmSpecError",
@@ -120,6 +125,7 @@ __all__ = [
     "compile_network",
     "convert",
     "dialects",
+    "identify",
     "lstm",
     "parse",
     "read",

@@ -34,6 +34,7 @@ COMMANDS = (
     "run",
     "check",
     "spec",
+    "identify",
     "convert",
     "compare",
     "dialects",

@@ -1,0 +1,90 @@
+"""A reading in a dialect → the hypothesis that it makes of its first cell's arrays, whether it is right or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lstm_spec.conformance.identification.hypotheses import DEAD, Hypothesis
+from lstm_spec.conformance.identification.namesakes import Options, bears_names, convention_of, on_arrays
+from lstm_spec.conformance.readings import Reading
+from lstm_spec.conformance.recognizing import recognize
+from lstm_spec.dialects import DIALECTS
+from lstm_spec.errors import safe
+from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.tensors import Tensors
+
+Array = np.ndarray[Any, Any]
+
+
+def claims(tensors: Tensors, names: tuple[str, ...]) -> dict[str, Hypothesis]:
+    """What each dialect whose names some arrays bear makes of them."""
+    chosen = Tensors(tensors.origin, "arrays", {name: tensors[name] for name in names})
+    found: dict[str, Hypothesis] = {}
+    for dialect in DIALECTS.values():
+        if bears_names(dialect, names):
+            for reading in recognize(chosen, dialect).readings:
+                own, arrays = first_cell(reading, chosen)
+                if set(own.values()) == set(names) and (claimed := claim(reading, own, arrays)):
+                    found[dialect.name] = claimed
+    return found
+
+
+def claim(reading: Reading, names: Mapping[str, str], arrays: Mapping[str, Array]) -> Hypothesis | None:
+    """The hypothesis that a reading makes of its first cell's arrays; None where its dialect has no such cell."""
+    convention = convention_of(reading.dialect.name, _options(reading.layer))
+    if convention is None or {n for part in convention.layout.parts for n in part.names} != set(names):
+        return None
+    return on_arrays(convention, names, {name: array.shape for name, array in arrays.items()})
+
+
+def first_cell(reading: Reading, tensors: Tensors) -> tuple[dict[str, str], dict[str, Array]]:
+    """Of a stack or two directions the first cell that reads forward: our names → the source's, and the arrays."""
+    single = Layer(reading.layer.cell)
+    wanted = [tensor.name for tensor in reading.dialect.tensors(single)]
+    names = {own: reading.names[own] for own in wanted if own in reading.names}
+    on_axis = reading.dialect.directions == "axis" and reading.layer.directions == 2
+    loads = {source: tensors[source].load for source in names.values()}
+    arrays = {source: load() for source, load in loads.items() if load is not None}
+    return names, {source: _first(array) if on_axis else array for source, array in arrays.items()}
+
+
+def _first(array: Array) -> Array:
+    """The first of two directions, wherever their axis is."""
+    axis = next((number for number, size in enumerate(array.shape) if size == 2), 0)
+    return array.take([0], axis)
+
+
+def _options(layer: Layer) -> Options:
+    """What the cell's parameters say, in the options of a cell, as `namesakes.options_of` writes them."""
+    parameters, equations = set(layer.cell.parameters), {n: str(e) for n, e in layer.cell.defined.items()}
+    biases = [name for name in parameters if name.startswith("b_") and name[-1] in "ifgo"]
+    coupled = next((c for c, dead in DEAD.items() if c and equations.get(dead, "").replace(" ", "").endswith(c)), None)
+    options: dict[str, Any] = {
+        "bias": "none" if not biases else "two" if any(len(name) == 4 for name in biases) else "one",
+        "peephole": "full" if "P_o" in parameters else "diagonal" if "p_o" in parameters else "none",
+        "projection": "W_proj" in parameters,
+        "coupled": coupled,
+    }
+    return tuple(options.items())
+
+
+def moved_gates(best: Hypothesis, claimed: Hypothesis) -> dict[str, tuple[str, str]]:
+    """Arrays of one gate each that stand for another than their names say: `{"hi/kernel": ("f", "i")}`."""
+    mine, theirs = _gate_of(best), _gate_of(claimed)
+    return {
+        f"the gate of {safe(name, 40)}": (mine[name], theirs[name]) for name in mine if mine[name] != theirs.get(name)
+    }
+
+
+def _gate_of(hypothesis: Hypothesis) -> dict[str, str]:
+    return {
+        name: gate
+        for part in hypothesis.layout.parts
+        if part.role in ("w1", "u1", "j1", "b1", "p1", "P1")
+        for name, gate in zip(
+            part.names, hypothesis.peepholes if part.role[0] in "pP" else hypothesis.order, strict=True
+        )
+    }

@@ -1,0 +1,159 @@
+"""One dialect's reading beside a step that the framework computed: as which dialect it fails, as which it agrees, why.
+
+`check` and `compare` know that two numbers differ; here is said what differs: which axis, which gate, by how much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lstm_spec.conformance.identification.claims import claim, first_cell
+from lstm_spec.conformance.identification.hypotheses import Hypothesis
+from lstm_spec.conformance.identification.identification import Identification
+from lstm_spec.conformance.identification.identifying import identify
+from lstm_spec.conformance.identification.steps import Step, read_step
+from lstm_spec.conformance.identification.sums import Sums, errors, gates
+from lstm_spec.conformance.readings import Reading
+from lstm_spec.dialects import DIALECTS
+from lstm_spec.errors import TensorError
+from lstm_spec.frameworks import Request, forward
+from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.tensors import Tensors
+
+Array = np.ndarray[Any, Any]
+SEED, BATCH = 1, 4
+# The axes of the equations. A dialect that agrees on them computes the same; how its arrays lie is no difference.
+COMPUTED = frozenset(
+    {
+        *("gates", "forget constant", "coupling", "peepholes"),
+        *("gate activation", "candidate activation", "output activation"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How far off a step is, read as `dialect`; and what it is.
+
+    `gates` are the largest differences of each gate between that reading and the identified one, empty where nothing
+    was identified; `change` the axes that differ, (the identified choice, the dialect's).
+    """
+
+    dialect: str
+    error: float
+    identification: Identification
+    gates: Mapping[str, float]
+    change: Mapping[str, tuple[str, str]]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the reading explains the step."""
+        return self.error <= self.identification.tolerance
+
+    def __str__(self) -> str:
+        return "\n".join(self.sentences)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """`as pytorch 0.41, as onnx 3e-07: the blocks are i, o, f, g`, then the gates, one sentence each."""
+        mine = f"as {self.dialect} {_number(self.error)}"
+        found = self.identification
+        if self.agrees:
+            return (mine,)
+        if not found.fits:
+            nearest = _number(found.best.error)
+            return (f"{mine}, and no convention that is known here agrees: the nearest misses by {nearest}",)
+        if not found.ok:
+            axes = ", ".join(doubt.axis for doubt in found.doubts)
+            return (f"{mine}, and several conventions agree: {axes} cannot be told from these numbers",)
+        right = _number(found.best.error)
+        alike = [d.dialect for d in found.dialects if not COMPUTED & set(d.change)]
+        as_dialect = min(alike, key=lambda name: not DIALECTS[name].engine, default=None)  # people know what they run
+        if as_dialect and as_dialect != self.dialect:
+            why = "; ".join(_said(axis, *words) for axis, words in self.change.items())
+            return (f"{mine}, as {as_dialect} {right}: {why}", *self._by_gate())
+        instead = ", ".join(f"{axis} {word}" for axis, (word, _) in self.change.items())
+        return (f"{mine}, with {instead} {right}", *self._by_gate())
+
+    def _by_gate(self) -> tuple[str, ...]:
+        if not self.gates:
+            return ()
+        worst = ", ".join(f"{gate} {_number(off)}" for gate, off in self.gates.items())
+        return (f"gate by gate, read as {self.dialect}: {worst}",)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "dialect": self.dialect,
+            "error": self.error if np.isfinite(self.error) else None,
+            "sentences": list(self.sentences),
+            "gates": {gate: off if np.isfinite(off) else None for gate, off in self.gates.items()},
+            "identification": self.identification.to_dict(),
+        }
+
+
+def explain(reading: Reading, tensors: Tensors, step: Any) -> Explanation | None:
+    """What a recorded step says of a reading's first cell; None where it says nothing.
+
+    `step` is what `identify` takes. It says nothing where the arrays can be laid into no LSTM of its sizes, or where
+    the dialect has no such cell.
+    """
+    names, arrays = first_cell(reading, tensors)
+    try:
+        recorded = read_step(step)
+        found = identify(arrays, recorded)
+    except TensorError:
+        return None
+    claimed = claim(reading, names, arrays)
+    if claimed is None:
+        return None
+    sums = Sums(arrays, recorded)
+    change = found.best.hypothesis.difference(claimed)
+    return Explanation(reading.dialect.name, max(errors(claimed, sums)), found, _off(found, claimed, sums), change)
+
+
+def record_step(engine: str, reading: Reading, layer: Layer, tensors: Tensors) -> Step | None:
+    """One step of the first cell, computed by the framework itself from drawn x, h and c.
+
+    Raises Refused where it cannot run the layer, MissingPackageError where it is not installed.
+    """
+    loads = {own: tensors[source].load for own, source in reading.names.items()}
+    arrays = {own: load() for own, load in loads.items() if load is not None}
+    dtype = next(iter(arrays.values())).dtype
+    rng = np.random.default_rng(SEED)
+    x = rng.standard_normal((1, BATCH, int(layer.sizes["n"]))).astype(dtype)
+    drawn = {
+        name: rng.uniform(-1, 1, (BATCH, int(shape[0]))).astype(dtype) for name, shape in layer.state_shapes().items()
+    }
+    attributes = dict(reading.operator.attributes) if reading.operator else {}
+    _, after = forward(engine, Request(layer, arrays, x, drawn, attributes))
+    first = layer.members[0].prefix
+    if f"{first}.h" not in after or f"{first}.c" not in after:
+        return None
+    named = {"h": drawn[f"{first}.h"], "c": drawn[f"{first}.c"], "h1": after[f"{first}.h"], "c1": after[f"{first}.c"]}
+    return read_step({"x": x[0], **named})
+
+
+def _off(found: Identification, claimed: Hypothesis, sums: Sums) -> dict[str, float]:
+    """How far each gate is off; empty where nothing was identified."""
+    if not found.ok:
+        return {}
+    right, read = gates(found.best.hypothesis, sums), gates(claimed, sums)
+    with np.errstate(all="ignore"):
+        return {name: float(np.max(np.abs(right[name] - read[name]))) for name in "ifgo"}
+
+
+def _said(axis: str, mine: str, theirs: str) -> str:
+    if axis == "gates":
+        return f"the blocks are {mine}"
+    if axis.startswith("place of"):
+        return f"{axis.removeprefix('place of ')} stands for {mine}, not {theirs}"
+    return f"{axis}: {mine}, not {theirs}"
+
+
+def _number(error: float) -> str:
+    return "0" if not error else f"{error:.2g}" if error >= 0.001 else f"{error:.0e}"
