@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -16,6 +16,8 @@ from lstm_spec.layers.tensors import Tensor, Tensors
 
 # the package that a live object's class comes from → the module that reads it
 LIVE = {"torch": "lstm_spec.frameworks.torch", "keras": "lstm_spec.frameworks.keras"}
+LIVE |= dict.fromkeys(("equinox", "flax", "mlx", "tinygrad"), "lstm_spec.frameworks.trees")
+MOST_NESTED = 32
 
 
 def open_source(source: Any) -> Tensors:
@@ -43,8 +45,16 @@ def open_source(source: Any) -> Tensors:
 
 
 def _from_arrays(arrays: Mapping[Any, Any]) -> Tensors:
-    """Arrays by name; a torch state dict's tensors are arrays too."""
-    return Tensors("arrays", "arrays", {str(name): tensor_of(str(name), value) for name, value in arrays.items()})
+    """Arrays by name; a torch state dict's tensors are arrays too, and a tree's (Flax, Haiku) have names like paths."""
+    return Tensors("arrays", "arrays", {name: tensor_of(name, value) for name, value in _flat(arrays)})
+
+
+def _flat(arrays: Mapping[Any, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    for name, value in arrays.items():
+        if isinstance(value, Mapping) and depth < MOST_NESTED:
+            yield from _flat(value, f"{prefix}{name}/", depth + 1)
+        else:
+            yield f"{prefix}{name}", value
 
 
 def tensor_of(name: str, value: Any) -> Tensor:

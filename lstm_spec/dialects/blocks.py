@@ -19,20 +19,25 @@ EVERYTHING = ":"
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One parameter in a tensor: `tensor[index]` is it, or its transpose; `row` and `column` number the blocks."""
+    """One parameter in a tensor: `tensor[index]` is it, its transpose, or its numbers in another shape.
+
+    `row` and `column` number the blocks.
+    """
 
     parameter: str
     transposed: bool
     index: tuple[str, ...]
     row: int
     column: int
+    reshaped: bool = False
 
     def __str__(self) -> str:
-        return self.parameter + "^T" * self.transposed
+        return self.parameter + (".reshape" if self.reshaped else "^T" * self.transposed)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {"parameter": self.parameter, "transposed": self.transposed, "index": f"[{', '.join(self.index)}]"}
+        told = {"parameter": self.parameter, "transposed": self.transposed, "index": f"[{', '.join(self.index)}]"}
+        return told | ({"reshaped": True} if self.reshaped else {})
 
 
 def blocks_of(tensor: PackedTensor) -> tuple[Block, ...]:
@@ -68,8 +73,8 @@ def _blocks(tensor: PackedTensor) -> Iterator[Block]:
                 index, row, column = index[::-1], column, row
             index += ["0"] * packing.column
             parameter = name.partition(".")[2]
-            turned = packing.transposed and packing.is_matrix
-            yield Block(parameter, turned, ("0",) * tensor.axes + tuple(index), row, column)
+            turned = packing.transposed and packing.is_matrix and not packing.reshaped
+            yield Block(parameter, turned, ("0",) * tensor.axes + tuple(index), row, column, packing.reshaped)
 
 
 def _gate(arranged: str, place: int, gates: int, starts: list[str]) -> str:

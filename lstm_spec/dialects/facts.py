@@ -32,7 +32,9 @@ class Facts:
         packing = self._recurrent[0]
         words = "columns" if packing.transposed else "rows"
         words += " of [x, h]" if packing.joined else ""
-        arranged = {"units": ", unit by unit", "axis": ", on an axis", "blocks": ""}[packing.arranged]
+        arranged = {"units": ", unit by unit", "axis": ", on an axis", "blocks": ", reshaped" * packing.reshaped}[
+            packing.arranged
+        ]
         return words + arranged + (", per gate" if len(self._recurrent) > 1 else "")
 
     @property

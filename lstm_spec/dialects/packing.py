@@ -26,8 +26,9 @@ class Packing:
     `families` such as `b_W{}` are written out for each gate of `gates`, family by family, and stand one under the
     other; `joined` families stand side by side, as W and U do in one matrix on [x, h]. `arranged` says how the gates
     lie: in blocks of k rows, unit by unit (row 4j + q is gate q of unit j), or on an axis of their own, the one of
-    number `axis`. `transposed` tensors hold the gates as columns (y = x W). `column` vectors have an axis of 1 behind.
-    `option` is what the presence of the tensor says about the cell.
+    number `axis`. `transposed` tensors hold the gates as columns (y = x W); `reshaped` ones too, but
+    each gate's (n, k) columns are its (k, n) numbers in their own order, not turned. `column` vectors have an axis of
+    1 behind. `option` is what the presence of the tensor says about the cell.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Packing:
     arranged: Arrangement = "blocks"
     axis: int = 0
     column: bool = False
+    reshaped: bool = False
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -149,7 +151,8 @@ class PackedTensor:
 
     def _block(self, name: str, family: Sequence[str], weights: Mapping[str, Array]) -> Array:
         if name in self.shapes:
-            return weights[name]
+            part = weights[name]
+            return part.reshape(part.shape[::-1]).T if self.packing.reshaped else part
         return np.zeros_like(weights[next(n for n in family if n in self.shapes)])
 
     def _unpack_one(self, names: Sequence[str], packed: Array) -> dict[str, Array]:
@@ -166,6 +169,8 @@ class PackedTensor:
             else:
                 heights = [int(self._size(n, family)[0]) for family in families for n in family if n in stacked]
                 blocks = np.split(rows, np.cumsum(heights)[:-1])
+        if packing.reshaped:
+            blocks = [block.T.reshape(block.shape) for block in blocks]
         if not packing.joined:
             return dict(zip(stacked, blocks, strict=True))
         widths = np.cumsum([int(self._size(family[0], family)[1]) for family in families])[:-1]

@@ -2,14 +2,15 @@
 
 Source: tf_keras/src/layers/rnn/lstm.py, lstm_v1.py and cudnn_lstm.py of tf_keras 2.21. LSTM is packed as in Keras 3.
 What differs leaves no trace: TensorFlow 1's LSTM (lstm_v1.py) has recurrent_activation = hard_sigmoid, 0.2 z + 0.5.
-CuDNNLSTM keeps cuDNN's biases, that of the kernel and then that of the recurrent kernel, in one vector of 8k; it needs
-a GPU, so only LSTM was run.
+CuDNNLSTM hands its columns to cuDNN as they lie in memory (canonical_to_params without transpose_weights), and keeps
+cuDNN's two biases in one vector of 8k. It needs a GPU: not run, but held against tf_keras's own converter between the
+two, saving/legacy/hdf5_format.py, in the tests.
 """
 
 from __future__ import annotations
 
 from lstm_spec.dialects.dialect import Dialect
-from lstm_spec.dialects.keras import PATTERN
+from lstm_spec.dialects.keras import KERAS, PATTERN
 from lstm_spec.dialects.packing import Packing
 
 ASSUMED = (
@@ -17,16 +18,12 @@ ASSUMED = (
     ("recurrent_activation = sigmoid (hard_sigmoid in the LSTM of TensorFlow 1)", ""),
     ("go_backwards = False", ""),
 )
-KERNELS = (
-    Packing("kernel", ("W_{}",), "ifgo", transposed=True),
-    Packing("recurrent_kernel", ("U_{}",), "ifgo", transposed=True),
-)
 
 TF_KERAS = Dialect(
     name="tf-keras",
     title="tf.keras 2's LSTM: gates i, f, c, o as columns; one bias or none",
     source="tf_keras/src/layers/rnn/lstm.py, tf_keras 2.21",
-    packings=(*KERNELS, Packing("bias", ("b_{}",), "ifgo", option=("bias", "one"))),
+    packings=KERAS.packings,
     pattern=PATTERN,
     template="{tensor}",
     claims=frozenset(),
@@ -39,9 +36,13 @@ TF_KERAS = Dialect(
 )
 CUDNN_LSTM = Dialect(
     name="tf-keras-cudnn",
-    title="tf.keras's CuDNNLSTM: gates i, f, c, o as columns; two biases in one vector",
+    title="tf.keras's CuDNNLSTM: gates i, f, c, o as columns, each in cuDNN's own order; two biases in one vector",
     source="tf_keras/src/layers/rnn/cudnn_lstm.py, tf_keras 2.21",
-    packings=(*KERNELS, Packing("bias", ("b_W{}", "b_U{}"), "ifgo", option=("bias", "two"))),
+    packings=(
+        Packing("kernel", ("W_{}",), "ifgo", transposed=True, reshaped=True),
+        Packing("recurrent_kernel", ("U_{}",), "ifgo", transposed=True, reshaped=True),
+        Packing("bias", ("b_W{}", "b_U{}"), "ifgo", option=("bias", "two")),
+    ),
     pattern=PATTERN,
     template="{tensor}",
     claims=frozenset(),
@@ -50,5 +51,8 @@ CUDNN_LSTM = Dialect(
     assumed=(("go_backwards = False", ""),),
     evidence="cited",
     realigned=False,
-    traps=("its bias has 8k numbers where LSTM's has 4k: the two halves are added",),
+    traps=(
+        "each gate's (n, k) columns are cuDNN's (k, n) matrix in its own order, and not turned as LSTM's are",
+        "its bias has 8k numbers where LSTM's has 4k: the two halves are added",
+    ),
 )

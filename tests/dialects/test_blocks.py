@@ -41,7 +41,8 @@ def test_the_brackets_take_the_parameter_out(name):
         for block in blocks_of(tensor):
             found = taken(tensors[tensor.name], block.index)
             expected = weights[f"l0.{block.parameter}"]
-            np.testing.assert_array_equal(found.T if block.transposed else found, expected)
+            found = found.reshape(expected.shape) if block.reshaped else found.T if block.transposed else found
+            np.testing.assert_array_equal(found, expected)
             seen.append(block.parameter)
     assert sorted(seen) == sorted(name.removeprefix("l0.") for name in weights)
 

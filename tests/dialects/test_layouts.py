@@ -133,6 +133,13 @@ def test_two_biases_of_cudnn_lstm_stand_in_one_vector():
     assert np.array_equal(tensors["bias"][10:12], weights["b_Uf"])
 
 
+def test_the_columns_of_cudnn_lstm_are_not_turned():
+    """cuDNN reads each gate's (n, k) columns, as they lie in memory, as its (k, n) matrix."""
+    tensors, weights = packed("tf-keras-cudnn", 3, 2, bias="two")
+    assert np.array_equal(tensors["kernel"][:, 2:4].ravel(), weights["W_f"].ravel())
+    assert np.array_equal(tensors["recurrent_kernel"][:, 2:4], weights["U_f"])
+
+
 def test_nstep_lstm_has_the_candidate_third():
     """Its docstring says w2 is the output gate; the code and its tests do not."""
     tensors, weights = packed("chainer-nstep", 3, 2, bias="two")

@@ -43,7 +43,7 @@ def nested(tensors):
 
 
 def flat(tree):
-    return {"/".join(k.key for k in path): np.asarray(a) for path, a in jax.tree_util.tree_leaves_with_path(tree)}
+    return {"/".join(k.key for k in path): a for path, a in jax.tree_util.tree_leaves_with_path(tree)}
 
 
 def steps(cell, x, h, c):
@@ -63,7 +63,7 @@ def linen_peer(kind):
     def fresh(case):
         cell, x = kind(case.k), np.zeros((1, case.n), "float32")
         carry = cell.initialize_carry(jax.random.key(0), x.shape)
-        return flat(cell.init(jax.random.key(case.seed), carry, x)["params"])
+        return flat(jax.eval_shape(cell.init, jax.random.key(0), carry, x)["params"])  # names and shapes: no drawing
 
     return run, fresh
 
@@ -71,16 +71,17 @@ def linen_peer(kind):
 def nnx_peer(kind):
     def run(tensors, x, h, c):
         with jax.enable_x64(x.dtype == np.float64):
-            cell = kind(x.shape[-1], h.shape[-1], rngs=nnx.Rngs(0), param_dtype=x.dtype)
-            state = nnx.to_flat_state(nnx.state(cell))
-            for path, variable in state:
-                variable[...] = jax.numpy.asarray(tensors["/".join(path)])
-            nnx.update(cell, nnx.from_flat_state(state))
-            return steps(cell, x, h, c)
+            graph, state = nnx.split(
+                nnx.eval_shape(lambda: kind(x.shape[-1], h.shape[-1], rngs=nnx.Rngs(0))), nnx.Param
+            )
+            given = [
+                (path, v.replace(jax.numpy.asarray(tensors["/".join(path)]))) for path, v in nnx.to_flat_state(state)
+            ]
+            return steps(nnx.merge(graph, nnx.from_flat_state(given)), x, h, c)
 
     def fresh(case):
-        state = nnx.to_flat_state(nnx.state(kind(case.n, case.k, rngs=nnx.Rngs(case.seed))))
-        return {"/".join(path): np.asarray(variable[...]) for path, variable in state}
+        cell = nnx.eval_shape(lambda: kind(case.n, case.k, rngs=nnx.Rngs(0)))
+        return {"/".join(path): variable.get_raw_value() for path, variable in nnx.to_flat_state(nnx.state(cell))}
 
     return run, fresh
 

@@ -108,6 +108,23 @@ def test_tf_keras_in_another_order_misses(gates):
     miss(TF_KERAS, run_keras(tf_keras.layers.LSTM), case_of((5, 4, 2), "float32"), gates)
 
 
+def test_cudnn_lstm_is_what_their_converter_says():
+    """CuDNNLSTM needs a GPU; tf_keras's own loader turns its weights into LSTM's, and back."""
+    from tf_keras.src.saving.legacy.hdf5_format import _convert_rnn_weights
+
+    cudnn, one, two = get("tf-keras-cudnn"), ls.lstm(5, 3), ls.lstm(5, 3, bias="two")
+    rng = np.random.default_rng(0)
+    tensors = {"kernel": rng.random((5, 12)), "recurrent_kernel": rng.random((3, 12)), "bias": rng.random(24)}
+    layer = tf_keras.layers.LSTM(3)
+    converted = dict(zip(tensors, _convert_rnn_weights(layer, list(tensors.values())), strict=True))
+    assert [a.shape for a in converted.values()] == [(5, 12), (3, 12), (12,)]
+    theirs, ours = TF_KERAS.unpack(converted, one), cudnn.unpack(tensors, two)
+    for gate in "ifgo":
+        assert np.array_equal(ours[f"l0.W_{gate}"], theirs[f"l0.W_{gate}"])
+        assert np.array_equal(ours[f"l0.U_{gate}"], theirs[f"l0.U_{gate}"])
+        np.testing.assert_allclose(ours[f"l0.b_W{gate}"] + ours[f"l0.b_U{gate}"], theirs[f"l0.b_{gate}"], rtol=1e-15)
+
+
 # ---- TensorFlow 1 ----
 
 TF1 = get("tf1")
