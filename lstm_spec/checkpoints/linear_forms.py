@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lstm_spec.checkpoints.calls import Call, Result, Unfoldable
 from lstm_spec.checkpoints.files import Array
-from lstm_spec.checkpoints.foldable import Call, Result, Unfoldable
+from lstm_spec.checkpoints.foldable import RULES
 from lstm_spec.checkpoints.folding import fold, fold_result
 from lstm_spec.checkpoints.scopes import Contents, Scope, Value
 from lstm_spec.layers.tensors import Tensor
@@ -157,8 +158,6 @@ def _part(
 
 def _range(node: NodeProto, inputs: list[Tensor | None], index: int, owner: Scope) -> tuple[int, int] | None:
     """Which entries of a vector the node takes; None where they are no range."""
-    from lstm_spec.checkpoints.foldable import RULES
-
     if node.op_type == "Slice" and len(inputs) > 3:
         inputs[3] = Tensor("", (1,), "int64", lambda: np.zeros(1, "int64"))
 

@@ -9,7 +9,6 @@ bidirectional_sequence_lstm.cc (slots).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from io import BufferedReader
 from math import prod
@@ -17,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from lstm_spec.checkpoints.files import Array, File, Slice, malformed
+from lstm_spec.checkpoints.files import File, Slice, malformed
 from lstm_spec.checkpoints.flatbuffer import FLOAT, INT8, INT32, INT64, UINT8, UINT32, UINT64, Buffer, Table
 from lstm_spec.checkpoints.scopes import Names
 from lstm_spec.checkpoints.shapes import MAX_TENSORS, check_count, checked_shape
+from lstm_spec.checkpoints.tflite_cells import Node, gated_sums, split_basic
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.tensors import Operator, Tensor, Tensors
 
@@ -28,9 +28,7 @@ MAGIC = b"TFL3"
 VERSION = 3
 MAX_GRAPHS = 1000
 LOOKS_RECURRENT = re.compile("lstm|gru|rnn", re.IGNORECASE)
-ADD, MUL, TANH, CUSTOM = 0, 18, 28, 32
-# LOGISTIC; RELU, RELU6, MAXIMUM, MINIMUM and RELU_0_TO_1, of which a hard sigmoid is made; SUB, as in 1 - z
-GATES = {14, 19, 21, 41, 55, 57, 152}
+CUSTOM = 32
 LSTM, UNIDIRECTIONAL, BIDIRECTIONAL = 16, 44, 52
 KINDS = {LSTM: "LSTM", UNIDIRECTIONAL: "UNIDIRECTIONAL_SEQUENCE_LSTM", BIDIRECTIONAL: "BIDIRECTIONAL_SEQUENCE_LSTM"}
 OTHER_KINDS = {24: "RNN", 35: "UNIDIRECTIONAL_SEQUENCE_RNN", 46: "BIDIRECTIONAL_SEQUENCE_RNN"}
@@ -74,17 +72,6 @@ SLOTS = {
 }
 BASIC_SLOTS = ("x", "h", "W", "b", "c")
 COMPUTED = ("x", "h", "c", "reverse.h", "reverse.c")  # slots that hold no weights
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One operator as it stands: its code, the name of a custom one, its tensors, its options."""
-
-    code: int
-    custom: str
-    inputs: list[int]
-    outputs: list[int]
-    options: Table | None
 
 
 @dataclass(slots=True)
@@ -144,7 +131,7 @@ def _gather(graph: Table, prefix: str, model: Model) -> None:
             model.miss(
                 f"the custom operator {safe(node.custom)} is not read", where, "what it computes is not in the file"
             )
-    for node in _gated_sums(nodes):
+    for node in gated_sums(nodes):
         where = _where(node, names, prefix, model)
         because = "it adds two gated values, one of them a tanh, as an LSTM's c does"
         model.miss(
@@ -184,9 +171,16 @@ def _tensor(table: Table, prefix: str, model: Model) -> Tensor | None:
     if table.number(5, UINT8) or size == 0:
         return None
     tensor = _constant(model.names.claim(label), checked, kind, table.child(4), start, size, model)
-    model.tensors[tensor.name] = tensor
-    check_count(len(model.tensors))
+    _add(tensor, model)
     return tensor
+
+
+def _add(tensor: Tensor, model: Model) -> str:
+    """The name under which the tensor stands among the others."""
+    name = tensor.name if tensor.sources == () else model.names.claim(tensor.name)
+    model.tensors[name] = replace(tensor, name=name)
+    check_count(len(model.tensors))
+    return name
 
 
 def _bytes(table: Table, label: str, model: Model) -> tuple[int, int]:
@@ -239,7 +233,7 @@ def _operator(node: Node, found: list[Tensor | None], where: str, model: Model) 
     tensors = {slot: tensor.name for slot, tensor in wired.items() if tensor}
     absent = tuple(slot for slot, tensor in wired.items() if tensor is None and slot not in COMPUTED)
     if basic:
-        tensors = _split_basic(wired, where, model)
+        tensors = {slot: _add(replace(t, name=f"{where}.{slot}"), model) for slot, t in split_basic(wired, where)}
         absent = tuple(slot for slot in ("W", "b") if wired.get(slot) is None)
     return Operator(KINDS[node.code], where, tensors, attributes, absent)
 
@@ -259,61 +253,3 @@ def _attributes(node: Node) -> dict[str, Any]:
     else:
         said |= {"merge": bool(table.number(3, UINT8)), "time_major": bool(table.number(4, UINT8, 1))}
     return said
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Returns the rows of one gate, and some of its columns, of a matrix that holds all gates."""
-
-    load: Any
-    rows: slice
-    columns: slice | None
-
-    def __call__(self) -> Array:
-        whole: Array = self.load()
-        return np.ascontiguousarray(whole[self.rows] if self.columns is None else whole[self.rows, self.columns])
-
-
-def _split_basic(wired: dict[str, Tensor | None], where: str, model: Model) -> dict[str, str]:
-    """The BASIC kernel's one matrix (4k, n + k) on [x, h], rows i, g, f, o, as a tensor for each gate."""
-    w, b = wired.get("W"), wired.get("b")
-    if w is None or b is None:
-        return {}
-    k = b.shape[0] // 4 if len(b.shape) == 1 else 0
-    if k < 1 or b.shape != (4 * k,) or len(w.shape) != 2 or w.shape[0] != 4 * k or w.shape[1] <= k:
-        raise malformed(
-            "shape",
-            "the LSTM's matrix and bias do not fit together",
-            where=where,
-            expected="(4*k, n + k) and (4*k,)",
-            found=f"{w.shape} and {b.shape}",
-        )
-    n = w.shape[1] - k
-    parts = (("W", w, slice(0, n), (k, n)), ("U", w, slice(n, n + k), (k, k)), ("b", b, None, (k,)))
-    tensors: dict[str, str] = {}
-    for family, source, columns, shape in parts:
-        for number, gate in enumerate("igfo"):
-            load = Block(source.load, slice(number * k, (number + 1) * k), columns) if source.load else None
-            name = model.names.claim(f"{where}.{family}_{gate}")
-            model.tensors[name] = replace(source, name=name, shape=shape, load=load, sources=(source.name,))
-            tensors[f"{family}_{gate}"] = name
-    return tensors
-
-
-def _gated_sums(nodes: list[Node]) -> Iterator[Node]:
-    """The additions of two gated values, one of which is a tanh."""
-    made = {node.outputs[0]: node for node in nodes if node.outputs}
-
-    def inputs_of(place: int, code: int) -> list[int]:
-        node = made.get(place)
-        return node.inputs if node and node.code == code else []
-
-    def is_made(place: int, code: int) -> bool:
-        return place in made and made[place].code == code
-
-    for node in nodes:
-        products = [inputs_of(place, MUL) for place in node.inputs] if node.code == ADD else []
-        gates = [any(p in made and made[p].code in GATES for p in product) for product in products]
-        gated = [gate and any(is_made(p, TANH) for p in product) for gate, product in zip(gates, products, strict=True)]
-        if len(products) == 2 and all(gates) and any(gated):
-            yield node

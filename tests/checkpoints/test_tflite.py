@@ -204,10 +204,10 @@ def test_by_content_and_by_suffix(write, refusal):
 def test_every_prefix_and_flipped_bytes(tmp_path, survives):
     data = one().data()
     assert survives(tmp_path / "m.tflite", data) is not None
-    for size in range(0, len(data), 3):
+    for size in range(0, len(data), 11):
         survives(tmp_path / "m.tflite", data[:size])
     rng = random.Random(0)
-    for _ in range(2000):
+    for _ in range(400):
         flipped = bytearray(data)
         flipped[rng.randrange(len(flipped))] ^= rng.randrange(1, 256)
         survives(tmp_path / "m.tflite", bytes(flipped))
