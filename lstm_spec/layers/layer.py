@@ -6,7 +6,7 @@ returns. Computes nothing itself; `compiler.lower` turns a layer into a program.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,6 +22,7 @@ from lstm_spec.symbolic.printing import size_text
 from lstm_spec.symbolic.shapes import Shapes, infer
 
 if TYPE_CHECKING:
+    from lstm_spec.layers.cost import Cost
     from lstm_spec.layers.described import LayerShapes
     from lstm_spec.layers.weights import Weights
 
@@ -265,6 +266,21 @@ class Layer(Displayed):
         from lstm_spec.layers.described import describe_layer
 
         return describe_layer(self, batch, time)
+
+    def cost(
+        self, batch: Any = None, time: Any = None, lengths: Sequence[int] | None = None, dtype: str = "float32"
+    ) -> Cost:
+        """Operations, bytes and arithmetic intensity, each as a polynomial and in the given sizes.
+
+        >>> from lstm_spec.cells.family import lstm_cell
+        >>> Layer(lstm_cell(), n=64, k=64).cost(batch=1, time=100)["macs"].count
+        3276800
+
+        Raises SizeError for what is no batch, time or lengths, OptionError for a dtype that has no size.
+        """
+        from lstm_spec.layers.cost import describe_cost
+
+        return describe_cost(self, batch, time, lengths, dtype)
 
     def random(self, seed: int, dtype: Any = "float64") -> Weights:
         """Weights uniform in ±1/√k, k the rows of the last state, as PyTorch draws them; the same for the same seed.
