@@ -187,7 +187,7 @@ class Costing:
     def cost(self) -> Cost:
         """Every line that there is something of, in the order of the definitions."""
         made = self.polynomials()
-        lines = [self._line(name, made[name]) for name in made if name in DEFINITIONS]
+        lines = [self.line(name, made[name]) for name in made if name in DEFINITIONS]
         ranked = [line for line in lines if line.count != 0 or line.name in ("evaluations", "macs", "parameters")]
         at = next((i for i, line in enumerate(ranked) if line.name == "activations"), None)
         if at is not None:
@@ -204,9 +204,10 @@ class Costing:
     def _functions(self, made: Mapping[str, Any]) -> Iterator[CostLine]:
         for name in made:
             if name not in DEFINITIONS:
-                yield self._line(name, made[name], ("operations", "of the activations"))
+                yield self.line(name, made[name], ("operations", "of the activations"))
 
-    def _line(self, name: str, general: Any, words: Any = None) -> CostLine:
+    def line(self, name: str, general: Any, words: Any = None) -> CostLine:
+        """One line of the cost, with what was given put in."""
         unit, definition = words or DEFINITIONS[name]
         layer = self.stack.layer
         shown: dict[Any, Any] = {} if self.lengths else {E: B * T}
