@@ -136,7 +136,7 @@ COUNTERS: dict[str, Counter] = {
         ),
         Counter(
             "onnx-tool",
-            "1.0.1 (0.x forgot the factor T)",
+            "1.0.1",
             "onnx_tool/node.py, LSTMNode.profile",
             "macs",
             _onnx_tool,
