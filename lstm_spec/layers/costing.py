@@ -111,23 +111,37 @@ def inference_entries(stack: Stack) -> Any:
 
 
 def kept_entries(stack: Stack) -> Any:
-    """What the derivatives read: each cell's values at every step, the first states, and each layer's input once."""
+    """What the derivatives read: each cell's values and states, and the first input, each value once."""
     saved = saved_values(stack.shapes.cell)
-    each = E * stack.over_cells(_total(saved.values)) + L * D * (B * _total(saved.states) + saved.constant)
-    read = E * _total(saved.inputs)
-    again = ZERO if _is_kept(stack, saved) or stack.above is None else E * (L - 1) * stack.output_width
-    products = E * L * D * stack.width if stack.layer.merge == "mul" and not _holds_outputs(stack, saved) else ZERO
-    return each + read + (again if saved.inputs else ZERO) + products
+    states = sum((_times_kept(saved, name) * entries for name, entries in saved.states.items()), ZERO)
+    each = E * stack.over_cells(_total(saved.values)) + L * D * (states + saved.constant)
+    return each + E * _total(saved.inputs) + _read_above(stack, saved)
 
 
-def _is_kept(stack: Stack, saved: Saved) -> bool:
-    """Whether what a layer above reads is kept below already: the outputs themselves, side by side."""
-    return stack.layer.merge in ("concat", "apart") and _holds_outputs(stack, saved)
+def _times_kept(saved: Saved, state: str) -> Any:
+    """A state before each of E steps; where those after the steps are kept anyway, only the first is one more."""
+    return B if state + "'" in saved.values else E
 
 
-def _holds_outputs(stack: Stack, saved: Saved) -> bool:
-    cell = stack.shapes.cell
-    return all(cell.value_of(name) in saved.values for name in cell.outputs)
+def _read_above(stack: Stack, saved: Saved) -> Any:
+    """What is kept of the outputs, because the layer above reads them, or the product of two directions does."""
+    merge = stack.layer.merge
+    above = L - 1 if saved.inputs and stack.above is not None else ZERO
+    outputs = _outputs_kept(stack, saved)
+    if merge in ("concat", "apart"):
+        return above * D * outputs
+    factors = L * D * (D - 1) * outputs if merge == "mul" else ZERO  # with one direction nothing is multiplied
+    return above * E * stack.width + factors
+
+
+def _outputs_kept(stack: Stack, saved: Saved) -> Any:
+    """One cell's outputs at every step, less what of them is kept already."""
+    kept = ZERO
+    for name in stack.shapes.cell.outputs:
+        value = stack.shapes.cell.value_of(name)
+        if value not in saved.values:
+            kept += (B if name in saved.states else E) * stack.shapes[value].rows
+    return kept
 
 
 def moved_entries(stack: Stack, steps: Any) -> Any:
@@ -155,11 +169,13 @@ class Costing:
     def of(cls, layer: Layer, batch: Any, time: Any, lengths: Sequence[int] | None, dtype: str) -> Costing:
         """Raises SizeError and OptionError."""
         if dtype not in DTYPES:
-            raise OptionError(
-                Finding("option", f"dtype={safe(dtype, 40)!r} is unknown", expected=", ".join(DTYPES))
-            )
+            raise OptionError(Finding("option", f"dtype={safe(dtype, 40)!r} is unknown", expected=", ".join(DTYPES)))
         read = read_lengths(lengths, batch, time) if lengths is not None else ()
-        size = (Integer(len(read)), Integer(max(read))) if read else (read_axis("batch", batch, B), read_axis("time", time, T))
+        size = (
+            (Integer(len(read)), Integer(max(read)))
+            if read
+            else (read_axis("batch", batch, B), read_axis("time", time, T))
+        )
         return cls(Stack(layer, layer.shapes_of_cell), *size, read, dtype)
 
     def polynomials(self) -> dict[str, Any]:
@@ -197,9 +213,7 @@ class Costing:
             if moved := by_name.get("moved bytes" + suffix):
                 ranked.append(self._ratio("intensity" + suffix, by_name.get("flops"), moved))
         layer = self.stack.layer
-        return Cost(
-            layer, self.batch, self.time, self.lengths, self.dtype, tuple(ranked), count_operations(layer.cell)
-        )
+        return Cost(layer, self.batch, self.time, self.lengths, self.dtype, tuple(ranked), count_operations(layer.cell))
 
     def _functions(self, made: Mapping[str, Any]) -> Iterator[CostLine]:
         for name in made:

@@ -20,7 +20,8 @@ from lstm_spec.cells.options import BIASES, LstmOptions
 from lstm_spec.display import Displayed
 from lstm_spec.errors import Finding, OptionError, safe
 from lstm_spec.layers.cost import Cost, number_text, plain_number
-from lstm_spec.layers.costing import Costing, D, E, L, Stack, T, operation_polynomials, parameter_entries
+from lstm_spec.layers.costing import Costing, E, L, Stack, operation_polynomials, parameter_entries
+from lstm_spec.layers.described import D, T
 from lstm_spec.layers.layer import Layer
 from lstm_spec.symbolic.cell import letter
 from lstm_spec.symbolic.counts import factored
@@ -73,7 +74,7 @@ def _deepspeed(stack: Stack, made: Mapping[str, Any]) -> Any:
     return _tripled(stack, made) + _unprojected(stack, made) - rows
 
 
-# onnx-tool's own costs of one entry, in its MACs: an addition or product 1, exp 32, tanh = exp + 2 additions + a division
+# onnx-tool's costs of one entry, in its MACs: an addition or product 1, exp 32, tanh exp + 2 additions + a division
 EXP, TANH = 32, 38
 
 
@@ -86,6 +87,7 @@ def _nothing(stack: Stack, made: Mapping[str, Any]) -> Any:
     return Integer(0)
 
 
+TWO_BIASES = "as PyTorch has it, with two biases a gate; --bias two writes them"
 TRIPLE = "o * tanh(c') as three operations an entry where it is one, so 2 k more a step and cell"
 COUNTERS: dict[str, Counter] = {
     counter.name: counter
@@ -160,7 +162,10 @@ COUNTERS: dict[str, Counter] = {
 
 @dataclass(frozen=True, slots=True)
 class Reported(Displayed):
-    """What a counter reports: its figure as a polynomial and a number, beside the true MACs and FLOPs."""
+    """What a counter reports: its figure as a polynomial and a number, beside the true MACs and FLOPs.
+
+    `is_rewritten` where the layer has one bias a gate, and the counter sees PyTorch's two.
+    """
 
     counter: Counter
     layer: Layer
@@ -168,6 +173,7 @@ class Reported(Displayed):
     count: Any
     macs: Any
     flops: Any
+    is_rewritten: bool = False
 
     @property
     def formula(self) -> Any:
@@ -191,6 +197,7 @@ class Reported(Displayed):
             "macs": plain_number(self.macs),
             "flops": plain_number(self.flops),
             "because": counter.because,
+            "layer": TWO_BIASES if self.is_rewritten else "",
         }
 
 
@@ -216,7 +223,8 @@ def report_as(cost: Cost, name: str) -> Reported:
     made = operation_polynomials(costing.stack)
     line = costing.line("flops", counter.rule(costing.stack, made))
     true = costing.cost()
-    return Reported(counter, layer, line.shown, line.count, true["macs"].count, true["flops"].count)
+    figures = line.shown, line.count, true["macs"].count, true["flops"].count
+    return Reported(counter, layer, *figures, is_rewritten=layer.cell != cost.layer.cell)
 
 
 def _as_they_get_it(counter: Counter, cost: Cost) -> Layer:

@@ -37,7 +37,9 @@ def read_budget(given: Any, name: str) -> int:
     if number is None or number.denominator != 1:
         found = f"{number}" if number is not None and len(str(number)) < 40 else ""
         message = f"{name} = {shown} is no budget"
-        raise OptionError(Finding("budget", message, expected="a whole number, e.g. 1e6, 1_000_000 or 3.5M", found=found))
+        raise OptionError(
+            Finding("budget", message, expected="a whole number, e.g. 1e6, 1_000_000 or 3.5M", found=found)
+        )
     if not 1 <= number <= LARGEST_BUDGET:
         raise OptionError(Finding("budget", f"{name} = {shown} is out of range", expected="from 1 to 1e18"))
     return int(number)
@@ -53,7 +55,7 @@ def _exact(given: Any) -> Fraction | None:
         return None
     whole, decimals, power, unit = match.groups()
     written = re.sub("[_,]", "", whole) + (decimals or "") + (power or "")
-    return Fraction(written) * UNITS.get(unit or "", 1)
+    return Fraction(Fraction(written) * UNITS.get(unit or "", 1))
 
 
 def largest(fits: Callable[[int], bool], limit: int) -> int:

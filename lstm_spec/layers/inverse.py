@@ -52,7 +52,14 @@ def solve(
             raise OptionError(Finding("options", "parameters are given twice", found="as a number, and as a layer's"))
         budgets["parameters"] = count_parameters(same_as)
     if not budgets:
-        raise OptionError(Finding("budget", "there is no budget", expected=", ".join([*BUDGETS, "same_as"]), help="e.g. parameters=10**6, --params 1e6"))
+        raise OptionError(
+            Finding(
+                "budget",
+                "there is no budget",
+                expected=", ".join([*BUDGETS, "same_as"]),
+                help="e.g. parameters=10**6, --params 1e6",
+            )
+        )
     unknowns = (*layer.open_letters, *(["L"] * layers))
     step = read_whole(multiple)
     if step is None or not 1 <= step <= LARGEST:
@@ -82,7 +89,9 @@ def _hold_unknowns(layer: Layer, unknowns: tuple[str, ...]) -> None:
     if len(unknowns) > 2:
         found = ", ".join(unknowns)
         raise SizeError(
-            Finding("size", f"{len(unknowns)} sizes are open", expected="one or two", found=found, help="give the others")
+            Finding(
+                "size", f"{len(unknowns)} sizes are open", expected="one or two", found=found, help="give the others"
+            )
         )
     if "L" in unknowns:
         layer.with_(layers=2)  # a cell that cannot stand on itself says so

@@ -16,8 +16,8 @@ from sympy import Integer, expand
 
 from lstm_spec.display import Displayed
 from lstm_spec.errors import Finding, SizeError
-from lstm_spec.layers.costing import Costing, D, E, L
-from lstm_spec.layers.described import B, T
+from lstm_spec.layers.costing import Costing, E, L
+from lstm_spec.layers.described import B, D, T
 from lstm_spec.layers.integers import Curve, Root, close_form, largest
 from lstm_spec.layers.layer import MOST_LAYERS, Layer, symbols
 from lstm_spec.layers.sizes import LARGEST
@@ -231,7 +231,9 @@ class Question:
             least = self.at(**{outer: self.step(outer), inner: self.step(inner)})
             raise self._unbounded(inner) if min(least.residuals.values()) >= 0 else self._too_small(least)
         steps = f"each L up to {FEW_ROWS}" if outer == "L" else f"{outer} doubled from {self.step(outer)}"
-        return Solution(self.layer, (outer, inner), self.budgets, f"{steps}, with the largest {inner} that fits", listed)
+        return Solution(
+            self.layer, (outer, inner), self.budgets, f"{steps}, with the largest {inner} that fits", listed
+        )
 
     @property
     def order(self) -> tuple[str, str]:

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from lstm_spec.layers.cost import Cost, CostLine, number_text
-from lstm_spec.layers.counters import Reported
+from lstm_spec.layers.counters import TWO_BIASES, Reported
 from lstm_spec.render.tables import Row, Table
 from lstm_spec.symbolic.operations import Operation
-
-WORDS = {"operations": "number", "entries": "number", "evaluations": "number"}
 
 
 def list_cost(cost: Cost) -> Table:
@@ -55,9 +53,7 @@ def list_reports(reports: Sequence[Reported]) -> Table:
         ("true MACs", number_text(first.macs), "1", "lstm-spec"),
         ("true FLOPs", number_text(first.flops), _ratio(first.flops, first.macs), "lstm-spec"),
     )
-    rows = tuple(
-        (r.counter.name, number_text(r.count), _ratio(r.count, r.macs), r.counter.version) for r in reports
-    )
+    rows = tuple((r.counter.name, number_text(r.count), _ratio(r.count, r.macs), r.counter.version) for r in reports)
     return Table(("counter", "reports", "of the MACs", "version"), (true, rows))
 
 
@@ -78,4 +74,6 @@ def explain_report(report: Reported) -> str:
         f"  because  {counter.because}",
         f"  source   {counter.source}",
     ]
+    if report.is_rewritten:
+        lines.insert(2, f"  layer    {TWO_BIASES}")
     return "\n".join(lines)

@@ -38,9 +38,8 @@ BY_OPERAND = frozenset({"log", "abs", "clip", "max"})  # clip's result does not 
 class Saved:
     """What one cell keeps.
 
-    `values` are computed at each step, `name or text → entries`; `states` are those read as they were before the step:
-    the values after it, one step late, so that only the first is one more; `inputs` are read from the sequence that
-    came in; `constant` are entries that depend on parameters alone, kept once.
+    `values` are computed at each step, `name or text → entries`; `states` are those read as they were before the step;
+    `inputs` are read from the sequence that came in; `constant` are entries that depend on parameters alone, kept once.
     """
 
     values: dict[str, Any]
@@ -55,7 +54,7 @@ def saved_values(cell: Cell) -> Saved:
 
     >>> from lstm_spec.cells.family import lstm_cell
     >>> list(saved_values(lstm_cell()).values)
-    ['i', 'f', 'g', 'o', "c'", "h'", "tanh(c')"]
+    ['i', 'f', 'g', 'o', "tanh(c')"]
     """
     return _Reader(infer(cell)).saved()
 
@@ -74,7 +73,7 @@ class _Reader:
         for name, entries, node in self._read(targets):
             role = cell.roles.get(name)
             if role == "state":
-                states[name], values[name + "'"] = entries, entries
+                states[name] = entries
             elif role == "input":
                 inputs[name] = entries
             elif role is None and node is not None and not self._moves(node):
