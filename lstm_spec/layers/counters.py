@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any
 
 from sympy import Integer
@@ -230,7 +231,7 @@ def report_as(cost: Cost, name: str) -> Reported:
 def _as_they_get_it(counter: Counter, cost: Cost) -> Layer:
     """The layer that PyTorch would make of it. Raises OptionError where it makes none."""
     layer = cost.layer
-    cell = _TWO_BIASES.get(layer.cell)
+    cell = _two_biases().get(layer.cell)
     because = ""
     if cell is None:
         because = f"{counter.name} counts PyTorch's LSTM: no peepholes, no other activations, no cell of one's own"
@@ -251,6 +252,7 @@ def cell_letters(layer: Layer) -> set[Any]:
     return {letter(name) for name in layer.cell.letters}
 
 
+@lru_cache(maxsize=1)
 def _two_biases() -> dict[Any, Any]:
     """Every LSTM that PyTorch has, with one bias a gate too → the same with PyTorch's two."""
     found = {}
@@ -260,9 +262,6 @@ def _two_biases() -> dict[Any, Any]:
             wanted = LstmOptions(bias="none" if bias == "none" else "two", projection=projection)
             found[lstm_cell(written)] = lstm_cell(wanted)
     return found
-
-
-_TWO_BIASES = _two_biases()
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,10 @@ def solve(
         shown = safe(repr(multiple), 40)
         raise OptionError(Finding("option", f"multiple = {shown} is no step", expected="a whole number ≥ 1"))
     _hold_unknowns(layer, unknowns)
+    for axis, value in (("batch", batch), ("time", time)):
+        if (number := read_whole(value)) is None or number < 1:
+            message = f"{axis} = {safe(repr(value), 40)} is no length of a budget"
+            raise SizeError(Finding("size", message, expected="a whole number ≥ 1"))
     question = Question(layer, unknowns, budgets, batch, time, dtype, step)
     if len(unknowns) == 1:
         return question.one(bool(exact))

@@ -168,3 +168,15 @@ def test_wrong_questions(name):
     with pytest.raises(ls.LstmSpecError) as caught:
         ls.lstm(3, 4).cost(**given)
     assert str(caught.value) == message
+
+
+def test_a_notebook_shows_tables():
+    assert "<td>macs</td><td>4*B*T*k*(k + n)</td>" in (ls.lstm().cost()._repr_html_() or "")
+    shown = ls.solve(ls.lstm(n=128), parameters=10**6)._repr_html_() or ""
+    assert "439.643" in shown
+    assert "<td>solution</td><td>439</td>" in shown
+
+
+@pytest.mark.parametrize(("cell", "count"), [("gru", 150), ("gru-two-biases", 165)])
+def test_the_two_grus_of_keras(cell, count):
+    assert ls.Layer(ls.cells.get(cell), 4, 5).cost()["parameters"].count == count
