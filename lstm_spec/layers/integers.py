@@ -190,10 +190,10 @@ class Curve:
                 yield outer, inner
 
     def _inner(self, outer: int, value: int) -> int | None:
-        """The inner number with that value, where there is one."""
+        """The inner number ≥ 1 with that value, where there is one; at 1 the value is not passed yet."""
         if max((j for (_, j), _ in self.terms), default=0) == 1:
             constant = self.at(outer, 0)
             inner, rest = divmod(value - constant, self.at(outer, 1) - constant)
-            return inner if rest == 0 and inner > 0 else None
+            return inner if rest == 0 else None
         inner = largest(lambda v: self.at(outer, v) <= value, value)
         return inner if inner and self.at(outer, inner) == value else None

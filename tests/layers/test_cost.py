@@ -112,6 +112,17 @@ def test_what_lives_at_once_in_inference():
     # the widest pair is between two layers of 20 columns; the states of all four cells
     deep = ls.lstm(5, 10, layers=3, bidirectional=True).cost(batch=2, time=3, dtype="int8")
     assert deep["inference bytes"].count == 2 * (3 * 40 + 6 * 20 + 60)
+    # the last layer of three gives one step: the widest pair is below it
+    one = ls.lstm(5, 10, layers=3, output="last").cost(batch=2, time=3, dtype="int8")
+    assert one["inference bytes"].count == 2 * (3 * 20 + 3 * 20 + 60)
+    two = ls.lstm(5, 10, layers=2, output="last").cost(batch=2, time=3, dtype="int8")
+    assert two["inference bytes"].count == 2 * (3 * 15 + 2 * 20 + 60)
+
+
+def test_bytes_moved_are_those_of_every_layer():
+    deep = ls.lstm(5, 10, layers=3, bidirectional=True).cost(batch=2, time=3, dtype="int8")
+    sequences = 6 * (5 + 20 + 20 + 20 + 20 + 20)  # each layer reads one and writes one
+    assert deep["moved bytes"].count == deep["parameters"].count + sequences + 2 * 2 * 6 * 20
 
 
 def test_intensity_is_flops_over_bytes():

@@ -65,6 +65,10 @@ def test_an_unknown_counter_has_a_neighbour():
     )
 
 
+def test_ptflops_reports_one_sample():
+    assert report_as(ls.lstm(64, 64).cost(batch=3, time=100), "ptflops").count == FIGURES["ptflops"]
+
+
 def test_letters_stay_letters():
     assert str(report_as(ls.lstm("n", "k").cost(), "thop").formula) == "4*B*T*k*(k + n + 4)"
 

@@ -145,9 +145,10 @@ def test_other_budgets_bound_what_they_say():
         assert at[0] == found.choices[0].counts[budget]
 
 
-def test_memory_of_a_stack_is_the_widest_layers():
-    found = ls.solve(ls.lstm(64, 8), memory=40_000, layers=True, time=100)
-    at = [ls.lstm(64, 8, layers=found.sizes["L"] + more).cost(1, 100)["inference bytes"].count for more in (0, 1)]
+@pytest.mark.parametrize("n", [1, 64])
+def test_memory_of_a_stack_is_the_widest_layers(n):
+    found = ls.solve(ls.lstm(n, 8), memory=40_000, layers=True, time=100)
+    at = [ls.lstm(n, 8, layers=found.sizes["L"] + more).cost(1, 100)["inference bytes"].count for more in (0, 1)]
     assert at[0] <= 40_000 < at[1]
 
 

@@ -47,6 +47,7 @@ def test_a_plain_lstm():
         ("h' = W x + b", {"macs": "k*n", "bias": "k"}),
         ("h' = b + W x", {"macs": "k*n", "bias": "k"}),
         ("h' = W x - b", {"macs": "k*n", "bias": "k"}),
+        ("h' = (W + V) x + b", {"macs": "k*n", "bias": "k", "sums": "k*n"}),
         ("h' = W x + 1 / 3", {"macs": "k*n", "sums": "k"}),
         ("h' = W x + b * h", {"macs": "k*n", "products": "k", "sums": "k"}),
         ("h' = -(W x)", {"macs": "k*n", "negations": "k"}),
@@ -63,7 +64,7 @@ def test_a_plain_lstm():
     ],
 )
 def test_each_node(equation, counted):
-    assert of(equation, "let V[j, n]" if "V" in equation else "") == counted
+    assert of(equation, "let V[j, n]" if "W V" in equation else "") == counted
 
 
 def test_a_total_adds_in_its_product_or_once_an_entry():
