@@ -18,7 +18,7 @@ from lstm_spec.layers.cost import DEFINITIONS, DTYPES, Cost, CostLine
 from lstm_spec.layers.described import B, D, T, read_axis
 from lstm_spec.layers.layer import Layer, symbols
 from lstm_spec.layers.sizes import read_whole
-from lstm_spec.symbolic.operations import KINDS, count_operations
+from lstm_spec.symbolic.operations import count_operations, total_operations
 from lstm_spec.symbolic.saved import Saved, saved_values
 from lstm_spec.symbolic.shapes import Shapes
 
@@ -71,25 +71,14 @@ class Stack:
 
 
 def operation_polynomials(stack: Stack) -> dict[str, Any]:
-    """`macs`, `bias`, … and each activation's name → its operations over the whole layer, at E evaluations a cell."""
-    kinds: dict[str, Any] = dict.fromkeys(KINDS, ZERO)
-    functions: dict[str, Any] = {}
-    for operation in count_operations(stack.shapes.cell):
-        kinds[operation.kind] += operation.count
-        if operation.kind == "activations":
-            functions[operation.function] = functions.get(operation.function, ZERO) + operation.count
+    """`macs`, `bias`, …, `flops` and each activation's name → its operations over the whole layer."""
+    made = {name: E * stack.over_cells(count) for name, count in total_operations(stack.shapes.cell).items()}
     merged = E * L * stack.width * (D - 1)  # adding or multiplying D sequences
-    made = {name: E * stack.over_cells(count) for name, count in (kinds | functions).items()}
-    if stack.layer.merge in ("sum", "average"):
-        made["sums"] += merged
-    if stack.layer.merge in ("mul", "average"):
-        made["products"] += merged
+    for kind, merges in (("sums", ("sum", "average")), ("products", ("mul", "average"))):
+        if stack.layer.merge in merges:
+            made[kind] += merged
+            made["flops"] += merged
     return made
-
-
-def flops(operations: Mapping[str, Any]) -> Any:
-    """Two a multiply-accumulate, one for everything else."""
-    return sum((operations[kind] for kind in KINDS), operations["macs"])
 
 
 def parameter_entries(stack: Stack) -> Any:
@@ -180,9 +169,8 @@ class Costing:
 
     def polynomials(self) -> dict[str, Any]:
         """Every line's polynomial in all letters."""
-        operations = operation_polynomials(self.stack)
         size = DTYPES[self.dtype]
-        made: dict[str, Any] = {"evaluations": E * L * D, **operations, "flops": flops(operations)}
+        made: dict[str, Any] = {"evaluations": E * L * D, **operation_polynomials(self.stack)}
         made["parameters"] = parameter_entries(self.stack)
         made["parameter bytes"] = size * made["parameters"]
         made["inference bytes"] = size * inference_entries(self.stack)
@@ -203,7 +191,7 @@ class Costing:
     def cost(self) -> Cost:
         """Every line that there is something of, in the order of the definitions."""
         made = self.polynomials()
-        lines = [self.line(name, made[name]) for name in made if name in DEFINITIONS]
+        lines = [self.line(name, made[name]) for name in DEFINITIONS if name in made]
         ranked = [line for line in lines if line.count != 0 or line.name in ("evaluations", "macs", "parameters")]
         at = next((i for i, line in enumerate(ranked) if line.name == "activations"), None)
         if at is not None:

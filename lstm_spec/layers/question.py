@@ -222,18 +222,19 @@ class Question:
         found, rule = self._exact(outer, inner) if exact is not False else ((), "")
         if exact and not found:
             message = f"no {outer} and {inner} are exact"
-            raise SizeError(Finding("budget", message, help="leave exact out: what fits is listed"))
+            tried = rule.partition("solution with ")[2]  # where the search has a bound
+            raise SizeError(Finding("budget", message, found=tried, help="leave exact out: what fits is listed"))
         if found:
             return Solution(self.layer, (outer, inner), self.budgets, rule, found)
-        tried = range(1, FEW_ROWS + 1) if outer == "L" else [self.step(outer) * 2**p for p in range(FEW_ROWS)]
-        listed = tuple(self._fitting(outer, inner, tried))
+        sizes = range(1, FEW_ROWS + 1) if outer == "L" else [self.step(outer) * 2**p for p in range(FEW_ROWS)]
+        listed = tuple(self._fitting(outer, inner, sizes))
         if not listed:
             least = self.at(**{outer: self.step(outer), inner: self.step(inner)})
             raise self._unbounded(inner) if min(least.residuals.values()) >= 0 else self._too_small(least)
         steps = f"each L up to {FEW_ROWS}" if outer == "L" else f"{outer} doubled from {self.step(outer)}"
-        return Solution(
-            self.layer, (outer, inner), self.budgets, f"{steps}, with the largest {inner} that fits", listed
-        )
+        none = f"{rule.replace('every', 'no')}; " if rule else ""
+        rule = f"{none}{steps}, with the largest {inner} that fits"
+        return Solution(self.layer, (outer, inner), self.budgets, rule, listed)
 
     @property
     def order(self) -> tuple[str, str]:
@@ -250,8 +251,9 @@ class Question:
             return found, f"every exact solution with {outer} up to {MOST_SEARCHED}"
         found = tuple(islice(self._on(curve, outer, inner), MOST_ROWS))
         rule = "every exact solution" if len(found) < MOST_ROWS else f"the first {MOST_ROWS} exact solutions"
-        bounded = curve.vanishes or curve.at(self._most(outer), 1) > self.budgets[name]
-        return found, rule if bounded else f"{rule} with {outer} up to {self._most(outer):,}"
+        most = self._most(outer)
+        bounded = curve.vanishes or most == self._largest(outer) or curve.at(most, 1) > self.budgets[name]
+        return found, rule if bounded else f"{rule} with {outer} up to {most:,}"
 
     def _most(self, outer: str) -> int:
         return min(self._largest(outer), MOST_TRIED)

@@ -80,6 +80,23 @@ def count_operations(cell: Cell) -> tuple[Operation, ...]:
     return tuple(o for equation in cell.equations for o in _of_equation(equation, shapes))
 
 
+def total_operations(cell: Cell) -> dict[str, Any]:
+    """Operations of one step for one sample: every kind, each activation by its name, and `flops`, in letters.
+
+    >>> from lstm_spec.symbolic.language import parse
+    >>> total_operations(parse("input x[n]\\nstate h[k]\\nh' = tanh(W x + U h + b)"))["macs"]
+    k**2 + k*n
+
+    A multiply-accumulate is two flops, everything else one.
+    """
+    totals: dict[str, Any] = dict.fromkeys(KINDS, Integer(0))
+    for operation in count_operations(cell):
+        totals[operation.kind] += operation.count
+        if operation.kind == "activations":
+            totals[operation.function] = totals.get(operation.function, Integer(0)) + operation.count
+    return totals | {"flops": sum((totals[kind] for kind in KINDS), totals["macs"])}
+
+
 def shape_of(node: Node, shapes: Shapes) -> Shape | None:
     """The shape of an expression; None for a number, which takes its neighbour's."""
     match node:

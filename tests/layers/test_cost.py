@@ -85,6 +85,7 @@ def test_merging_two_directions_is_work_too():
     for merge, sums, products in (("sum", 42, 0), ("mul", 0, 42), ("average", 42, 42)):
         made = counts(ls.lstm(5, 7, bidirectional=True).with_(merge=merge).cost(batch=2, time=3))
         assert (made["sums"] - plain["sums"], made["products"] - plain["products"]) == (sums, products)
+        assert made["flops"] - plain["flops"] == sums + products
 
 
 def test_packed_lengths_are_evaluated_where_there_is_something():

@@ -124,7 +124,9 @@ def test_layers_are_an_unknown_too():
         *counts,
     )
     pairs = ls.solve(ls.lstm(n=128), parameters=10**6, layers=True)
-    assert pairs.rule == "each L up to 32, with the largest k that fits"
+    assert pairs.rule == "no exact solution; each L up to 32, with the largest k that fits"
+    fitting = ls.solve(ls.lstm(n=128), parameters=10**6, layers=True, exact=False)
+    assert (fitting.rule, fitting.choices) == (pairs.rule.removeprefix("no exact solution; "), pairs.choices)
     for choice in pairs.choices[:5]:
         layers, k = choice.sizes["L"], choice.sizes["k"]
         assert ls.lstm(128, k, layers=layers).parameter_count <= 10**6
@@ -167,6 +169,14 @@ def test_all_integer_solutions_are_found(n, k, bias):
     by_hand = [(u, count // (4 * u) - u - b) for u in range(1, count + 1) if count % (4 * u) == 0]
     found = [(c.sizes["k"], c.sizes["n"]) for c in ls.solve(layer, parameters=count).choices]
     assert found == [(u, v) for u, v in by_hand if v >= 1]
+
+
+def test_a_bounded_search_claims_no_more_than_it_tried():
+    found = ls.solve(ls.lstm(), memory=4 * 10**9 + 1, time=3)
+    assert found.rule.startswith("no exact solution with k up to 200,000; k doubled from 1, with the largest n")
+    with pytest.raises(ls.LstmSpecError) as caught:
+        ls.solve(ls.lstm(), memory=4 * 10**9 + 1, time=3, exact=True)
+    assert caught.value.finding.found == "k up to 200,000"
 
 
 def test_big_budgets_take_their_factors_only():

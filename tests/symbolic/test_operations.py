@@ -11,7 +11,7 @@ from lstm_spec.cells.catalogue import get, names
 from lstm_spec.cells.family import LstmOptions, lstm_cell
 from lstm_spec.symbolic.cell import Cell, letter
 from lstm_spec.symbolic.language import parse
-from lstm_spec.symbolic.operations import count_operations
+from lstm_spec.symbolic.operations import count_operations, total_operations
 from tests.symbolic.counting import count_by_doing
 
 SIZES = {"n": 3, "k": 4, "r": 2, "j": 5}
@@ -71,6 +71,18 @@ def test_a_total_adds_in_its_product_or_once_an_entry():
     text = "input x[n], d_y[k]\nstate d_h[k]\noutput d_h\nd_h' = U d_h + d_y\nd_W += d_y x^T\nd_b += d_y"
     by_total = {o.equation: (o.kind, str(o.count)) for o in count_operations(parse(text))}
     assert (by_total["d_W"], by_total["d_b"]) == (("macs", "k*n"), ("sums", "k"))
+
+
+def test_a_cell_of_several_inputs_has_its_totals_too():
+    text = "input x[n], d_y[k], s[k]\nstate d_h[k]\noutput d_x\nlet d_x[n]\ne = (d_h + d_y) * (1 - s * s)\n"
+    text += "d_h' = U^T e\nd_x = W^T e\nd_W += e x^T\nd_b += e"
+    made = total_operations(parse(text))
+    assert {name: str(count) for name, count in made.items() if count} == {
+        "macs": "k**2 + 2*k*n",
+        "sums": "3*k",
+        "products": "2*k",
+        "flops": "2*k**2 + 4*k*n + 5*k",
+    }
 
 
 CELLS = {name: get(name) for name in ("lstm", *names())} | {
