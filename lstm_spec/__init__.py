@@ -36,8 +36,11 @@ if TYPE_CHECKING:
     from lstm_spec.conformance.reading import read as read
     from lstm_spec.conformance.report import Report as Report
     from lstm_spec.errors import LstmSpecError as LstmSpecError
+    from lstm_spec.layers.cost import Cost as Cost
+    from lstm_spec.layers.counters import report_as as report_as
     from lstm_spec.layers.factory import lstm as lstm
     from lstm_spec.layers.forms import build_form as build_form
+    from lstm_spec.layers.inverse import solve as solve
     from lstm_spec.layers.layer import Layer as Layer
     from lstm_spec.layers.modules import Dense as Dense
     from lstm_spec.layers.modules import Dropout as Dropout
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from lstm_spec.layers.noise import RecurrentDropout as RecurrentDropout
     from lstm_spec.layers.noise import Zoneout as Zoneout
     from lstm_spec.layers.noise import zoneout as zoneout
+    from lstm_spec.layers.question import Solution as Solution
     from lstm_spec.layers.recurrent import Recurrent as Recurrent
     from lstm_spec.layers.tensors import Tensors as Tensors
     from lstm_spec.layers.weights import State as State
@@ -62,6 +66,7 @@ __version__ = "0.1.0"
 PUBLIC: dict[str, tuple[str, str]] = {
     "Cell": ("symbolic.cell", "Cell"),
     "Compiled": ("compiler.compiled", "Compiled"),
+    "Cost": ("layers.cost", "Cost"),
     "Dense": ("layers.modules", "Dense"),
     "Dropout": ("layers.modules", "Dropout"),
     "Embedding": ("layers.modules", "Embedding"),
@@ -75,6 +80,7 @@ PUBLIC: dict[str, tuple[str, str]] = {
     "RepeatVector": ("layers.modules", "RepeatVector"),
     "Report": ("conformance.report", "Report"),
     "Shared": ("layers.modules", "Shared"),
+    "Solution": ("layers.question", "Solution"),
     "State": ("layers.weights", "State"),
     "Tensors": ("layers.tensors", "Tensors"),
     "Weights": ("layers.weights", "Weights"),
@@ -92,6 +98,8 @@ PUBLIC: dict[str, tuple[str, str]] = {
     "parse": ("symbolic.language", "parse"),
     "read": ("conformance.reading", "read"),
     "read_contract": ("conformance.contract", "read_contract"),
+    "report_as": ("layers.counters", "report_as"),
+    "solve": ("layers.inverse", "solve"),
     "write_contract": ("conformance.contract", "write_contract"),
     "zoneout": ("layers.noise", "zoneout"),
 }
@@ -99,6 +107,7 @@ PUBLIC: dict[str, tuple[str, str]] = {
 __all__ = [
     "Cell",
     "Compiled",
+    "Cost",
     "Dense",
     "Dropout",
     "Embedding",
@@ -112,6 +121,7 @@ __all__ = [
     "RepeatVector",
     "Report",
     "Shared",
+    "Solution",
     "State",
     "Tensors",
     "Weights",
@@ -130,6 +140,8 @@ __all__ = [
     "parse",
     "read",
     "read_contract",
+    "report_as",
+    "solve",
     "write_contract",
     "zoneout",
 ]

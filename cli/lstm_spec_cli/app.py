@@ -28,6 +28,8 @@ COMMANDS = (
     "equations",
     "params",
     "code",
+    "cost",
+    "solve",
     "cells",
     "unit",
     "network",
@@ -41,7 +43,7 @@ COMMANDS = (
     "glossary",
 )
 # A negative size must reach the library's own message.
-TAKES_SIZES = ("shapes", "params", "code", "unit", "network")
+TAKES_SIZES = ("shapes", "params", "code", "cost", "solve", "unit", "network")
 
 
 def application(asked: str) -> typer.Typer:

@@ -114,14 +114,15 @@ def describe_layer(layer: Layer, batch: Any = None, time: Any = None) -> LayerSh
 
     `batch` and `time` are numbers ≥ 0, or None for the letters B and T. Raises SizeError for anything else.
     """
-    axes = {D: Integer(layer.directions), T: _axis("time", time, T), B: _axis("batch", batch, B)}
+    axes = {D: Integer(layer.directions), T: read_axis("time", time, T), B: read_axis("batch", batch, B)}
     lettered = Layer(layer.cell, layers=layer.layers, direction=layer.direction, merge=layer.merge)
     formula = lettered.parameter_count
     tensors = tuple(_Describer(layer, axes).tensors())
     return LayerShapes(layer, tensors, formula, layer.parameter_count)
 
 
-def _axis(name: str, given: Any, axis: Symbol) -> Any:
+def read_axis(name: str, given: Any, axis: Symbol) -> Any:
+    """A number ≥ 0 as it is, or the letter for None. Raises SizeError for anything else."""
     if given is None:
         return axis
     number = read_whole(given)

@@ -6,9 +6,10 @@ returns. Computes nothing itself; `compiler.lower` turns a layer into a program.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
 from sympy import Integer
@@ -22,6 +23,7 @@ from lstm_spec.symbolic.printing import size_text
 from lstm_spec.symbolic.shapes import Shapes, infer
 
 if TYPE_CHECKING:
+    from lstm_spec.layers.cost import Cost
     from lstm_spec.layers.described import LayerShapes
     from lstm_spec.layers.weights import Weights
 
@@ -186,8 +188,9 @@ class Layer(Displayed):
 
     def _members(self) -> Iterator[Member]:
         reverses = {"forward": (False,), "reverse": (True,), "both": (False, True)}[self.direction]
+        above = self._upper_sizes if self.layers > 1 else {}
         for index in range(self.layers):
-            sizes = dict(self.given) if index == 0 else self._upper_sizes
+            sizes = dict(self.given) if index == 0 else above
             yield from (Member(index, reverse, sizes) for reverse in reverses)
 
     @cached_property
@@ -224,12 +227,14 @@ class Layer(Displayed):
 
     def parameter_counts(self) -> dict[str, Any]:
         """Parameters by name, over the whole layer: `l0.W_f` → `k*n`."""
-        return {name: _product(shape) for name, shape in self.parameter_shapes().items()}
+        return {name: prod(shape, start=Integer(1)) for name, shape in self.parameter_shapes().items()}
 
     @cached_property
     def parameter_count(self) -> Any:
         """All parameters: the sum over the derived shapes, factored."""
-        return factored(sum(self.parameter_counts().values(), Integer(0)))
+        one = sum((shape.rows * shape.columns for shape in self.shapes_of_cell.of("parameter").values()), Integer(0))
+        first, above = (one.xreplace(symbols(self.members[place].sizes)) for place in (0, -1))
+        return factored(self.directions * (first + (self.layers - 1) * above))
 
     @cached_property
     def open_letters(self) -> tuple[str, ...]:
@@ -266,6 +271,21 @@ class Layer(Displayed):
 
         return describe_layer(self, batch, time)
 
+    def cost(
+        self, batch: Any = None, time: Any = None, lengths: Sequence[int] | None = None, dtype: str = "float32"
+    ) -> Cost:
+        """Operations, bytes and arithmetic intensity, each as a polynomial and in the given sizes.
+
+        >>> from lstm_spec.cells.family import lstm_cell
+        >>> Layer(lstm_cell(), n=64, k=64).cost(batch=1, time=100)["macs"].count
+        3276800
+
+        Raises SizeError for what is no batch, time or lengths, OptionError for a dtype that has no size.
+        """
+        from lstm_spec.layers.cost import describe_cost
+
+        return describe_cost(self, batch, time, lengths, dtype)
+
     def random(self, seed: int, dtype: Any = "float64") -> Weights:
         """Weights uniform in ±1/√k, k the rows of the last state, as PyTorch draws them; the same for the same seed.
 
@@ -287,10 +307,3 @@ MOST_LAYERS = 1000
 def symbols(sizes: Mapping[str, Any]) -> dict[Any, Any]:
     """A size mapping as `xreplace` takes it: all letters at once, so that n and k may change places."""
     return {letter(name): value for name, value in sizes.items()}
-
-
-def _product(shape: tuple[Any, ...]) -> Any:
-    product = Integer(1)
-    for size in shape:
-        product *= size
-    return product

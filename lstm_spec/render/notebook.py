@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from html import escape
 
+from lstm_spec.layers.cost import Cost
 from lstm_spec.layers.described import LayerShapes
 from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.question import Solution
+from lstm_spec.render.costs import list_cost
 from lstm_spec.render.listings import equated, list_shapes
 from lstm_spec.render.mathematics import aligned
+from lstm_spec.render.solutions import explain_solution, list_solution
 from lstm_spec.render.tables import html as table_html
 from lstm_spec.symbolic.cell import Cell
 
@@ -23,8 +27,12 @@ def latex(value: object) -> str | None:
 
 
 def html(value: object) -> str | None:
-    """The shapes of a layer as a table, with the count below it."""
+    """A table: of a layer's shapes with the count below it, of a cost, of a solution."""
     match value:
+        case Cost():
+            return table_html(list_cost(value))
+        case Solution():
+            return f"<p>{escape(explain_solution(value))}</p>{table_html(list_solution(value))}"
         case LayerShapes():
             return f"{table_html(list_shapes(value))}<p>{escape(equated(value.formula, value.count))} parameters</p>"
     return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sympy import Expr
@@ -160,8 +161,11 @@ def size_text(size: Any, letters: Sequence[str] = ()) -> str:
     >>> size_text(Symbol("k") + Symbol("n"), ["n", "k"])
     'n + k'
     """
-    if not isinstance(size, Expr):
-        return str(size)
+    return _size_text(size, tuple(letters)) if isinstance(size, Expr) else str(size)
+
+
+@lru_cache(maxsize=4096)
+def _size_text(size: Any, letters: tuple[str, ...]) -> str:
     terms = size.as_coefficients_dict()
     order = {letter: i for i, letter in enumerate(letters)}
     ranked = sorted(terms.items(), key=lambda item: (item[0] == 1, order.get(str(item[0]), len(order)), str(item[0])))
