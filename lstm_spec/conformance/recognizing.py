@@ -24,6 +24,12 @@ LOOKS_RECURRENT = re.compile(r"lstm|gru|rnn|recurrent|weight_[ih]h|hidden_to_hid
 SURELY_RECURRENT = re.compile(
     r"(.*[^A-Za-z])?((weight|bias)_(ih|hh|hr)(_l\d+(_reverse)?)?|recurrent_kernel(:0)?)", re.DOTALL
 )
+# An optimizer's slots: as many and as large as the parameters that they belong to, by number or by name.
+SLOTS = re.compile(
+    r"(.*\.)?(state\.\d+\.[^.]+"
+    r"|exp_avg|exp_avg_sq|max_exp_avg_sq|exp_inf|momentum_buffer|square_avg|grad_avg|acc_delta|step_size)",
+    re.DOTALL,
+)
 
 
 @dataclass(slots=True)
@@ -109,6 +115,8 @@ def _is_suspect(name: str, tensors: Tensors) -> bool:
     computed = any(operator.absent for operator in tensors.operators)
     if SURELY_RECURRENT.fullmatch(name):
         return not (tensors.format == "onnx" and computed)
+    if SLOTS.fullmatch(name):
+        return False
     return tensors.format != "onnx" and bool(LOOKS_RECURRENT.search(name)) and len(tensors[name].shape) >= 2
 
 

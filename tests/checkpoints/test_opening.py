@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lstm_spec.checkpoints import read_tensors
+from lstm_spec.checkpoints import opening, read_tensors
 from lstm_spec.errors import FileError, MissingPackageError
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +61,7 @@ def test_a_suffix_that_the_content_denies_is_refused(write, refusal, content, su
         assert refusal(write(f"m{suffix}", CONTENT[content])).code == "mismatch"
 
 
-@pytest.mark.parametrize("content", ["torch", "pickle", "keras", "hdf5", "npy"])
+@pytest.mark.parametrize("content", ["keras", "hdf5", "npy"])
 def test_a_known_format_without_a_reader_is_named(write, refusal, content):
     found = refusal(write(f"m{AGREED[content][0]}", CONTENT[content]))
     assert found.code == "unsupported"
@@ -108,12 +108,12 @@ def test_mismatch_in_full(write):
 
 
 def test_unsupported_in_full(write):
-    path = write("m.pt", CONTENT["torch"])
+    path = write("m.gz", CONTENT["gzip"])
     assert message(path) == (
-        "error[unsupported]: this version does not read a PyTorch checkpoint or another pickle\n"
+        "error[unsupported]: this version does not read a gzip-compressed file\n"
         f"  at       {path}\n"
-        "  expected a safetensors file, a NumPy archive or an ONNX model\n"
-        "  help     convert it: safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
+        f"  expected {opening._readable()}\n"
+        "  help     unpack it first"
     )
 
 
@@ -266,10 +266,10 @@ def test_a_real_archive_of_each_kind_is_recognised(tmp_path, refusal):
     torch = pytest.importorskip("torch")
     torch.save({"w": torch.zeros(2)}, tmp_path / "a.pt")
     torch.save({"w": torch.zeros(2)}, tmp_path / "b.pt", _use_new_zipfile_serialization=False)
-    with zipfile.ZipFile(tmp_path / "c.keras", "w") as target:
+    torch.jit.script(torch.nn.Linear(2, 2)).save(tmp_path / "c.pt")
+    with zipfile.ZipFile(tmp_path / "d.keras", "w") as target:
         target.writestr("metadata.json", "{}")
         target.writestr("model.weights.h5", b"")
-    for name in ("a.pt", "b.pt", "c.keras"):
-        assert refusal(tmp_path / name).code == "unsupported"
+    for name in ("a.pt", "b.pt", "c.pt", "d.keras"):
         (tmp_path / name).rename(tmp_path / "renamed.safetensors")
         assert refusal(tmp_path / "renamed.safetensors").code == "mismatch"
