@@ -20,6 +20,7 @@ from lstm_spec.errors import safe
 # A tensor takes about 40 opcodes and 5 records; 100 000 tensors are the most that are read.
 MAX_OPS = 4_000_000
 MAX_RECORDS = 600_000
+MAX_VALUES = 1_500_000  # numbers and texts
 MAX_PICKLE = 32_000_000
 MAX_MARKS = 64
 MAX_BITS = 256
@@ -74,7 +75,7 @@ class Machine:
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
-        self.ops = self.records = 0
+        self.ops = self.records = self.values = 0
 
     def step(self, name: str, argument: Any, source: Source) -> None:
         """One opcode."""
@@ -82,17 +83,18 @@ class Machine:
         if self.ops > MAX_OPS:
             raise malformed("too-large", "the pickle has too many opcodes", expected=f"at most {MAX_OPS}")
         if name in VALUES:
+            self.values += 1
+            if self.values > MAX_VALUES:
+                raise malformed("too-large", "the pickle holds too many values", expected=f"at most {MAX_VALUES}")
             self.stack.append(_bounded(argument))
         elif name in CONSTANTS:
             self.stack.append(CONSTANTS[name])
         elif name in OPCODES:
             OPCODES[name](self, argument)
         elif name == "FRAME":
-            if argument > source.end - source.tell():
-                found = f"{source.end - source.tell()}"
-                raise malformed(
-                    "pickle", "a frame is longer than the pickle", expected=f"{argument} bytes", found=found
-                )
+            if argument > (left := source.end - source.tell()):
+                what = "a frame is longer than the pickle"
+                raise malformed("pickle", what, expected=f"{argument} bytes", found=f"{left} bytes")
         elif name not in ("PROTO", "STOP"):
             raise malformed(
                 "pickle",
@@ -104,7 +106,7 @@ class Machine:
         """A new record."""
         self.records += 1
         if self.records > MAX_RECORDS:
-            raise malformed("too-large", "the pickle makes too many values", expected=f"at most {MAX_RECORDS}")
+            raise malformed("too-large", "the pickle makes too many records", expected=f"at most {MAX_RECORDS}")
         self.stack.append(record)
 
     def pop_mark(self) -> list[Any]:

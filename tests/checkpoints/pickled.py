@@ -1,8 +1,8 @@
 """PyTorch's files, written by hand and without PyTorch: a pickle from its opcodes, an archive around it.
 
-    tensor("0", (2, 3))             the opcodes of a float32 tensor in the storage 0
-    state_dict({"w": tensor(…)})    a pickle
-    archive(pickle, {"0": bytes})   a file
+tensor("0", (2, 3))             the opcodes of a float32 tensor in the storage 0
+state_dict({"w": tensor(…)})    a pickle
+archive(pickle, {"0": bytes})   a file
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 KINDS = {"float32": "Float", "float64": "Double", "float16": "Half", "int64": "Long", "bool": "Bool"}
-REBUILD = b"ctorch._utils\n_rebuild_tensor_v2\n"
 
 
 def text(value: str) -> bytes:
@@ -44,7 +43,9 @@ def call(name: str, *arguments: bytes) -> bytes:
 
 def storage(key: str, count: int, kind: str = "Float", legacy: bool = False) -> bytes:
     more = (b"N",) if legacy else ()
-    return group(text("storage"), f"ctorch\n{kind}Storage\n".encode(), text(key), text("cpu"), number(count), *more) + b"Q"
+    return (
+        group(text("storage"), f"ctorch\n{kind}Storage\n".encode(), text(key), text("cpu"), number(count), *more) + b"Q"
+    )
 
 
 def contiguous(shape: Iterable[int]) -> tuple[int, ...]:
@@ -64,7 +65,9 @@ def tensor(
     stride = contiguous(shape) if stride is None else stride
     sizes, steps = (group(*map(number, values)) for values in (shape, stride))
     held = storage(key, prod(shape) if count is None else count, kind, legacy)
-    return call("torch._utils._rebuild_tensor_v2", held, number(offset), sizes, steps, b"\x89", call("collections.OrderedDict"))
+    return call(
+        "torch._utils._rebuild_tensor_v2", held, number(offset), sizes, steps, b"\x89", call("collections.OrderedDict")
+    )
 
 
 def table(items: Mapping[str, bytes]) -> bytes:
@@ -84,10 +87,11 @@ def archive(
     storages: Mapping[str, bytes] | None = None,
     more: Iterable[tuple[str, bytes]] = (),
     method: int = zipfile.ZIP_STORED,
+    order: bytes = b"little",
 ) -> bytes:
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w", method) as target:
-        members = [("m/data.pkl", data), ("m/byteorder", b"little"), ("m/version", b"3\n")]
+        members = [("m/data.pkl", data), ("m/byteorder", order), ("m/version", b"3\n")]
         members += [(f"m/data/{key}", value) for key, value in (storages or {}).items()]
         for name, value in (*members, *more):
             if value is not None:

@@ -8,6 +8,7 @@ import pickle
 import socket
 import subprocess
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 
 from lstm_spec.checkpoints import opening, read_tensors
 from lstm_spec.errors import FileError, MissingPackageError
+from tests.checkpoints.pickled import saved
 
 ROOT = Path(__file__).parents[2]
 HEADER = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
@@ -187,10 +189,11 @@ def test_values_come_from_the_file_that_was_read(write):
         tensors["w"].load()
 
 
-@pytest.mark.parametrize("suffix", ["safetensors", "npz"])
+@pytest.mark.parametrize("suffix", ["safetensors", "npz", "pt"])
 def test_what_was_read_travels_to_another_process(write, tmp_path, suffix):
     np.savez(tmp_path / "m.npz", w=np.zeros(2, np.float32))
     write("m.safetensors", SAFETENSORS)
+    write("m.pt", saved({"w": np.zeros(2, np.float32)}))
     tensors = read_tensors(tmp_path / f"m.{suffix}")
     again = pickle.loads(pickle.dumps(tensors))
     assert again == tensors
@@ -245,12 +248,13 @@ print(hooked, seen == {sys.argv[1]})
 """
 
 
-@pytest.mark.parametrize("suffix", ["safetensors", "npz", "onnx"])
+@pytest.mark.parametrize("suffix", ["safetensors", "npz", "onnx", "pt"])
 def test_only_the_given_path_is_opened_and_nothing_is_executed(tmp_path, write, suffix):
     from onnx import TensorProto, helper
 
     np.savez_compressed(tmp_path / "m.npz", w=np.zeros((2, 3)), v=np.zeros((2, 3), order="F"))
     write("m.safetensors", SAFETENSORS)
+    write("m.pt", saved({"w": np.zeros((2, 3), np.float32)}))
     outside = TensorProto(name="W", data_type=1, dims=[1, 8, 3], data_location=TensorProto.EXTERNAL)
     for key, value in (("location", "../../etc/passwd"), ("offset", "-1"), ("__class__", "x")):
         outside.external_data.add(key=key, value=value)
@@ -266,7 +270,9 @@ def test_a_real_archive_of_each_kind_is_recognised(tmp_path, refusal):
     torch = pytest.importorskip("torch")
     torch.save({"w": torch.zeros(2)}, tmp_path / "a.pt")
     torch.save({"w": torch.zeros(2)}, tmp_path / "b.pt", _use_new_zipfile_serialization=False)
-    torch.jit.script(torch.nn.Linear(2, 2)).save(tmp_path / "c.pt")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript itself is
+        torch.jit.script(torch.nn.Linear(2, 2)).save(tmp_path / "c.pt")
     with zipfile.ZipFile(tmp_path / "d.keras", "w") as target:
         target.writestr("metadata.json", "{}")
         target.writestr("model.weights.h5", b"")
