@@ -19,13 +19,13 @@ from lstm_spec.checkpoints.onnx import read_onnx
 from lstm_spec.checkpoints.remote import is_url, opened_remote
 from lstm_spec.checkpoints.safetensors import read_safetensors
 from lstm_spec.checkpoints.tflite import read_tflite
+from lstm_spec.checkpoints.torch import read_torch
 from lstm_spec.errors import safe
 from lstm_spec.layers.tensors import Tensors
 
 Reader = Callable[[File, BufferedReader], Tensors]
 
 HEAD_SIZE = 512
-TO_SAFETENSORS = "convert it: safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
 TO_NPZ = "convert it: numpy.savez('weights.npz', **arrays)"
 
 
@@ -45,7 +45,7 @@ FORMATS = {
     "onnx": Format("an ONNX model", (".onnx",), read_onnx),
     "tflite": Format("a TFLite model", (".tflite",), read_tflite),
     "npy": Format("a single NumPy array", (".npy",), help=TO_NPZ),
-    "torch": Format("a PyTorch checkpoint or another pickle", (".pt", ".pth", ".pkl"), help=TO_SAFETENSORS),
+    "torch": Format("a PyTorch checkpoint or another pickle", (".pt", ".pth", ".pkl"), read_torch),
     "hdf5": Format("an HDF5 file", (".h5", ".hdf5"), help=TO_NPZ),
     "keras": Format("a Keras archive", (".keras",), help=TO_NPZ),
     "zip": Format("a ZIP archive"),
@@ -68,9 +68,10 @@ SIGNATURES = (
     (re.compile(rb"\s*<(!doctype|html)", re.IGNORECASE), "html"),
 )
 # The first member of an archive tells who wrote it.
+TORCH_MEMBER = rb"(.*/)?(data\.pkl|\.format_version|version|byteorder|data/[\w.]+|code/.*|constants\.pkl)"
 MEMBERS = (
     (re.compile(rb".*\.npy", re.DOTALL), "npz"),
-    (re.compile(rb"(.*/)?(data\.pkl|\.format_version|version)", re.DOTALL), "torch"),
+    (re.compile(TORCH_MEMBER, re.DOTALL), "torch"),
     (re.compile(rb"(metadata|config)\.json|model\.weights\.h5"), "keras"),
 )
 

@@ -27,6 +27,12 @@ SURELY_RECURRENT = re.compile(
 )
 # the formats whose operators say what is recurrent, and how each is read
 OPERATORS = {"onnx": read_node, "tflite": read_slots}
+# An optimizer's slots: as many and as large as the parameters that they belong to, by number or by name.
+SLOTS = re.compile(
+    r"(.*\.)?(state\.\d+\.[^.]+"
+    r"|exp_avg|exp_avg_sq|max_exp_avg_sq|exp_inf|momentum_buffer|square_avg|grad_avg|acc_delta|step_size)",
+    re.DOTALL,
+)
 
 
 @dataclass(slots=True)
@@ -114,6 +120,8 @@ def _is_suspect(name: str, tensors: Tensors) -> bool:
     computed = any(operator.absent for operator in tensors.operators)
     if SURELY_RECURRENT.fullmatch(name):
         return not (tensors.format in OPERATORS and computed)
+    if SLOTS.fullmatch(name):
+        return False
     return tensors.format not in OPERATORS and bool(LOOKS_RECURRENT.search(name)) and len(tensors[name].shape) >= 2
 
 

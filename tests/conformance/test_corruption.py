@@ -8,6 +8,7 @@ from safetensors.numpy import save_file
 
 import lstm_spec as ls
 from lstm_spec.errors import LstmSpecError
+from tests.checkpoints.pickled import saved
 from tests.conformance.sets import K, N, drawn, keras_names, node_attributes, node_tensors, onnx_model, torch_names
 
 # ---- PyTorch names, as a dict, an npz and a safetensors file ----
@@ -115,6 +116,8 @@ def write(tensors, kind, folder):
     path = folder / f"corrupt.{kind}"
     if kind == "npz":
         np.savez(path, **tensors)
+    elif kind == "pt":
+        path.write_bytes(saved(tensors))
     else:
         save_file({name: np.array(a, order="C") for name, a in tensors.items()}, path)
     return path
@@ -125,7 +128,7 @@ def blamed(report, name, derived, found):
     return [f for f in report.findings if f.at.endswith(f" : {name}") and derived in f.expected and found in f.found]
 
 
-@pytest.mark.parametrize("kind", ["dict", "npz", "safetensors"])
+@pytest.mark.parametrize("kind", ["dict", "npz", "safetensors", "pt"])
 @pytest.mark.parametrize("case", TORCH)
 def test_pytorch_names(case, kind, tmp_path):
     options, corrupt, expected = TORCH[case]
