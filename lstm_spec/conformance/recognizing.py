@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from lstm_spec.conformance.groups import Group, group_names, read_group
 from lstm_spec.conformance.operators import read_node
 from lstm_spec.conformance.readings import Reading, Recognized, place
+from lstm_spec.conformance.slots import set_slots_apart
 from lstm_spec.conformance.unnamed import readings_by_shape
 from lstm_spec.dialects import DIALECTS, Dialect
 from lstm_spec.errors import Finding, safe
@@ -45,6 +46,12 @@ def recognize(tensors: Tensors, dialect: Dialect | None = None) -> Recognized:
     `dialect` leaves only its own names to be read. Findings: `unread` for what looks recurrent and is in no reading,
     `ambiguous` where names say nothing, `unsupported` for an option that this version cannot express.
     """
+    kept, slots = set_slots_apart(tensors)
+    recognized = _recognize(kept, dialect)
+    return replace(recognized, other=(*recognized.other, *slots))
+
+
+def _recognize(tensors: Tensors, dialect: Dialect | None) -> Recognized:
     account = Account(list(tensors.findings))
     if tensors.format == "onnx":
         found = [read_node(op, place(tensors, op.where), account.findings) for op in tensors.operators]

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 from lstm_spec.dialects.dialect import Dialect, PackedTensor, Packing
 from lstm_spec.dialects.keras import KERAS
+from lstm_spec.dialects.keras_1 import KERAS_1
 from lstm_spec.dialects.native import NATIVE
 from lstm_spec.dialects.onnx import ONNX
 from lstm_spec.dialects.pytorch import PYTORCH
 from lstm_spec.errors import Finding, OptionError, safe
 
-DIALECTS: Mapping[str, Dialect] = {d.name: d for d in (PYTORCH, KERAS, ONNX, NATIVE)}
+DIALECTS: Mapping[str, Dialect] = {d.name: d for d in (PYTORCH, KERAS, KERAS_1, ONNX, NATIVE)}
 
 
 def get(name: str) -> Dialect:
