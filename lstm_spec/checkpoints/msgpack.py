@@ -212,7 +212,9 @@ def _piece(reader: Reader, item: Item, path: str) -> Piece:
     nbytes = prod(shape) * SIZES.get(dtype, 0)
     if dtype not in SIZES or data.kind != "bin":
         raise malformed("dtype", f"{safe(path)} has no type that Flax stores", found=safe(dtype))
-    if (data.count, reader.at + data.count) != (nbytes, end):
+    if reader.at + data.count != end:
+        raise _broken(f"the bytes of {safe(path)} up to byte {end}", f"byte {reader.at + data.count}")
+    if data.count != nbytes:
         expected = f"{nbytes} bytes for {dtype} {list(shape)}"
         message = f"{safe(path)} does not have the data of its shape"
         raise malformed("shape", message, expected=expected, found=f"{data.count} bytes")

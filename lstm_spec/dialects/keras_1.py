@@ -12,12 +12,15 @@ from lstm_spec.dialects.dialect import Dialect, Packing
 
 GATES = {"i": "i", "c": "g", "f": "f", "o": "o"}
 
+# Its default, which no tensor tells; a configuration may say another.
+SAID = {"b": ("bias", "one"), "U": ("gate_activation", "hard_sigmoid(1/5, 1/2)")}
+
 KERAS_1 = Dialect(
     name="keras-1",
     title="the LSTM of Keras 1: a matrix for each gate, with the gates as columns; one bias",
     source="keras/layers/recurrent.py, Keras 1.2.2",
     packings=tuple(
-        Packing(f"{family}_{theirs}", (f"{family}_{ours}",), "", True, ("bias", "one") if family == "b" else None)
+        Packing(f"{family}_{theirs}", (f"{family}_{ours}",), transposed=True, option=SAID.get(family))
         for family in "WUb"
         for theirs, ours in GATES.items()
     ),
@@ -25,5 +28,9 @@ KERAS_1 = Dialect(
     template="{tensor}",
     batch_first=True,
     states_apart=True,
-    assumed=(("activation = tanh", ""), ("inner_activation = hard_sigmoid", ""), ("go_backwards = False", "")),
+    assumed=(
+        ("activation = tanh", ""),
+        ("recurrent_activation = hard_sigmoid(1/5, 1/2)", ""),
+        ("go_backwards = False", ""),
+    ),
 )

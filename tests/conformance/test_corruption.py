@@ -160,7 +160,7 @@ def test_one_tensor_alone_is_not_recurrent_enough():
     assert [str(f) for f in report.findings] == [
         "error[unread]: weight_ih_l0 looks recurrent by its name, and no dialect reads it\n"
         "  at       arrays : weight_ih_l0 (16, 3)\n"
-        "  expected names of pytorch, keras, onnx, lstm-spec\n"
+        "  expected names of pytorch, keras, keras-1, onnx, lstm-spec\n"
         "  help     name the dialect with --dialect, or rename the tensors"
     ]
     assert (report.ok, report.other) == (False, ("fc",))

@@ -88,7 +88,7 @@ def test_no_such_dialect():
     with pytest.raises(OptionError) as caught:
         dialects.get("tensor\x1bflow")
     assert str(caught.value) == (
-        "error[dialect]: no dialect is called tensor\\x1bflow\n  expected pytorch, keras, onnx, lstm-spec"
+        "error[dialect]: no dialect is called tensor\\x1bflow\n  expected pytorch, keras, keras-1, onnx, lstm-spec"
     )
 
 

@@ -26,6 +26,11 @@ def layers(draw, dialect):
     options = {
         "pytorch": {"bias": ["two", "none"], "layers": [1, 2, 3], "turn": ["forward", "both"], "projection": [0, 1, 2]},
         "keras": {"bias": ["one", "none"], "turn": ["forward", "reverse"]},
+        "keras-1": {
+            "bias": ["one", "none"],
+            "turn": ["forward", "reverse"],
+            "gate_activation": ["hard_sigmoid(1/5, 1/2)"],
+        },
         "onnx": {"bias": ["two", "none"], "peephole": [False, True], "turn": list(turns)},
         "lstm-spec": {
             "bias": ["one", "two", "none"],
