@@ -87,7 +87,11 @@ HOSTILE = {
     "a long name": (b"\x81\xda\xff\xff" + b"w" * 0xFFFF + b"\xc0", "msgpack", "this is not what Flax writes"),
     "a name of bytes": (b"\x81\xa1\xff\xc0", "msgpack", "this is not what Flax writes"),
     "a reserved marker": (b"\x81\xa1w\xc1", "msgpack", "this is not what Flax writes"),
-    "a size below 0": (table(w=sized("ext", b"\x93\x91\xff\xa7float32\xc4\x00")), "msgpack", "this is not what Flax writes"),
+    "a size below 0": (
+        table(w=sized("ext", b"\x93\x91\xff\xa7float32\xc4\x00")),
+        "msgpack",
+        "this is not what Flax writes",
+    ),
     "an unknown type": (table(w=array(dtype="object")), "dtype", "w has no type that Flax stores"),
     "a type with ESC": (table(w=array(dtype="\x1b[31m")), "dtype", "w has no type that Flax stores"),
     "bytes after the end": (table(w=array()) + b"\xc0", "msgpack", "this is not what Flax writes"),
