@@ -201,11 +201,15 @@ HOSTILE = {
 }
 
 
+def loaded(path, load):
+    tensors = read_tensors(path)
+    if load:
+        tensors["w"].load()
+
+
 def message(path, load=False):
     with pytest.raises(FileError) as caught:
-        tensors = read_tensors(path)
-        if load:
-            tensors["w"].load()
+        loaded(path, load)
     return str(caught.value)
 
 
@@ -245,15 +249,19 @@ def contiguous_unwritten(file):
 
 
 def zeros_packed(file):
-    file.create_dataset("w", (2**14, 2**13), "f4", chunks=(2**12, 2**13), compression="gzip", fillvalue=1)
-    file["w"][:] = 0
+    """Four chunks of 32 MB from 32 kB each."""
+    dataset = file.create_dataset("w", (2**12, 2**13), "f4", chunks=(2**10, 2**13), compression="gzip")
+    chunk = zlib.compress(bytes(2**25), 9)
+    for row in range(4):
+        dataset.id.write_direct_chunk((row * 2**10, 0), chunk)
 
 
 def inflating(file):
-    """One small chunk whose stream unpacks to 1 GiB."""
+    """One small chunk whose stream unpacks to 256 MiB."""
     dataset = file.create_dataset("w", (16,), "f4", chunks=(16,), compression="gzip")
     packer = zlib.compressobj(9)
-    bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(1024)) + packer.flush()
+    zeros = bytes(1 << 20)
+    bomb = b"".join(packer.compress(zeros) for _ in range(256)) + packer.flush()
     dataset.id.write_direct_chunk((0,), bomb)
 
 
