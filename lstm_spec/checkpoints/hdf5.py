@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_DEPTH = 64
-# A nest of groups costs HDF5 about 1 ms each to open over Python's streams: 20 000 take less than half a minute.
-MAX_GROUPS = 20_000
+# A nest of groups costs HDF5 about 1 ms each to open over Python's streams: 10 000 take a few seconds.
+MAX_GROUPS = 10_000
 # Keras writes a model's configuration as one attribute; those of the largest models in its zoo are below 1 MB.
 MAX_TEXT = 16_000_000
 # What of an archive's member is unpacked in memory, where it is not simply stored. Keras stores it.

@@ -40,7 +40,11 @@ def read_hdf5(file: File, stream: BufferedReader) -> Tensors:
         contents = walk(opened, TEXTS)
     said = {**contents.attributes.get("", {}), **contents.attributes.get("model_weights", {})}
     version = check_version(said.get("keras_version", ""))
-    config = parse_json(said["model_config"].encode(), "model_config") if "model_config" in said else {}
+    config = (
+        parse_json(said["model_config"].encode("utf-8", "surrogateescape"), "model_config")
+        if "model_config" in said
+        else {}
+    )
     return _tensors(source, "hdf5", contents, read_configuration(config, version))
 
 

@@ -92,7 +92,18 @@ def _walk(
             yield replace(one, attributes=backwards | dict(one.attributes))
     for part, inside in (("layers", "layers"), ("cells", "cells")):
         if type(config.get(part)) is list:
-            yield from _in_order(config[part], names, (*places, inside), version)
+            tables = _fed_in_a_row(config[part]) if kind == "Sequential" else config[part]
+            yield from _in_order(tables, names, (*places, inside), version)
+
+
+def _fed_in_a_row(tables: list[Any]) -> list[Any]:
+    """The layers of a Sequential, the second with the shape that its InputLayer declares, if it says none itself."""
+    first, *rest = tables if tables and all(type(table) is dict for table in tables) else [None]
+    if not rest or first.get("class_name") != "InputLayer" or type(first.get("config")) is not dict:
+        return tables
+    shape = _declared({}, first["config"])
+    built = {} if shape is None else {"build_config": {"input_shape": list(shape)}}
+    return [first, built | rest[0], *rest[1:]]
 
 
 def _of_direction(name: str, prefix: str) -> str:

@@ -26,6 +26,8 @@ def read_keras_options(operator: Operator | None, at: str) -> tuple[dict[str, An
     findings: list[Finding] = []
     said = operator.attributes if operator else {}
     version = str(said.get("keras_version", ""))
+    if "use_bias" in said:
+        options["bias"] = "one" if said["use_bias"] else "none"
     for option, ours in OPTIONS.items():
         if option not in said:
             continue
