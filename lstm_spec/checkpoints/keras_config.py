@@ -98,12 +98,14 @@ def _walk(
 
 def _fed_in_a_row(tables: list[Any]) -> list[Any]:
     """The layers of a Sequential, the second with the shape that its InputLayer declares, if it says none itself."""
-    first, *rest = tables if tables and all(type(table) is dict for table in tables) else [None]
-    if not rest or first.get("class_name") != "InputLayer" or type(first.get("config")) is not dict:
+    if len(tables) < 2 or not all(type(table) is dict for table in tables[:2]):
+        return tables
+    first, second, *rest = tables
+    if first.get("class_name") != "InputLayer" or type(first.get("config")) is not dict:
         return tables
     shape = _declared({}, first["config"])
-    built = {} if shape is None else {"build_config": {"input_shape": list(shape)}}
-    return [first, built | rest[0], *rest[1:]]
+    built: dict[str, Any] = {} if shape is None else {"build_config": {"input_shape": list(shape)}}
+    return [first, {**built, **second}, *rest]
 
 
 def _of_direction(name: str, prefix: str) -> str:

@@ -1,4 +1,4 @@
-"""Files that Keras 3 wrote, and files after Keras 1: the same layers, numbers and options; corrupted ones are blamed."""
+"""Files that Keras 3 wrote, and one after Keras 1: the same layers, numbers and options; a corrupted one is blamed."""
 
 from __future__ import annotations
 
@@ -40,10 +40,6 @@ def model(keras):
     return made
 
 
-def arrays(layer):
-    return {v.path: v.value.detach().cpu().numpy() for v in layer.weights}
-
-
 def recurrent(model):
     """The cells of the model in its own order, each with kernel, recurrent_kernel and bias."""
     flat = [layer for layer in model._flatten_layers() if type(layer).__name__ == "LSTMCell"]
@@ -76,10 +72,8 @@ def test_a_layer_of_a_file_runs_as_in_the_model(keras, model, tmp_path, name):
     path = tmp_path / name
     model.save(path)
     first = model.layers[0]
-    kernel = arrays(first)["first/lstm_cell/kernel"] if "first/lstm_cell/kernel" in arrays(first) else None
     tensors = read_tensors(path)
     own = first.weights[0].value.detach().cpu().numpy()
-    assert kernel is None or np.array_equal(kernel, own)
     (where,) = [
         layer.where
         for layer in ls.check(path, numbers=False).layers
