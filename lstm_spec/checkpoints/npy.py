@@ -1,4 +1,4 @@
-"""The header of a NumPy array file → dtype, shape and order.
+"""The header of a NumPy array file → dtype, shape and order; and a file that is one array → `Tensors`.
 
 Parsed by a pattern, not by `ast.literal_eval` as NumPy does it: no compiler runs on a stranger's text, and what is
 no plain array (objects, which are pickles; records) is refused. Source: numpy.lib.format.
@@ -6,17 +6,19 @@ no plain array (objects, which are pickles; records) is refused. Source: numpy.l
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
-from io import BufferedIOBase
+from io import BufferedIOBase, BufferedReader
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from lstm_spec.checkpoints.files import Malformed, malformed, truncated
+from lstm_spec.checkpoints.files import Array, File, Malformed, Slice, malformed, truncated
 from lstm_spec.checkpoints.shapes import checked_shape
 from lstm_spec.errors import safe
+from lstm_spec.layers.tensors import Tensor, Tensors
 
 MAGIC = b"\x93NUMPY"
 LENGTH_SIZES = {b"\x01\x00": 2, b"\x02\x00": 4, b"\x03\x00": 4}
@@ -107,3 +109,32 @@ def _dtype(descr: str, name: str) -> np.dtype[Any]:
 
 def _bad_header(name: str, expected: str, found: str) -> Malformed:
     return malformed("header", f"the array header of {safe(name)} is not one", expected=expected, found=safe(found))
+
+
+def read_npy(file: File, stream: BufferedReader) -> Tensors:
+    """The one array of the file, under the file's own name. Raises Malformed when the file has another size."""
+    name = os.path.splitext(os.path.basename(file.full))[0]
+    header = read_header(stream, name)
+    if header.size != file.size:
+        raise malformed(
+            "shape" if header.size < file.size else "truncated",
+            "the file does not have the size of its shape",
+            expected=f"{header.size} bytes for {header.dtype.name} {list(header.shape)}",
+            found=f"{file.size}",
+        )
+    load = Values(file, header) if header.loadable else None
+    return Tensors(safe(file.path, None), "npy", {name: Tensor(name, header.shape, header.dtype.name, load)})
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Reads the values of the file's one array."""
+
+    file: File
+    header: Header
+
+    def __call__(self) -> Array:
+        header = self.header
+        order = header.shape[::-1] if header.fortran else header.shape
+        values = Slice(self.file, header.length, header.dtype, order)()
+        return values.transpose().copy() if header.fortran else values

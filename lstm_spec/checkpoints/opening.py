@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from io import BufferedReader
 
 from lstm_spec.checkpoints.files import File, Malformed, blamed_on, malformed, opened
+from lstm_spec.checkpoints.keras import read_hdf5, read_keras
+from lstm_spec.checkpoints.msgpack import read_msgpack
+from lstm_spec.checkpoints.npy import read_npy
 from lstm_spec.checkpoints.npz import read_npz
 from lstm_spec.checkpoints.onnx import read_onnx
 from lstm_spec.checkpoints.remote import is_url, opened_remote
@@ -26,7 +29,6 @@ from lstm_spec.layers.tensors import Tensors
 Reader = Callable[[File, BufferedReader], Tensors]
 
 HEAD_SIZE = 512
-TO_NPZ = "convert it: numpy.savez('weights.npz', **arrays)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +46,11 @@ FORMATS = {
     "npz": Format("a NumPy archive", (".npz",), read_npz),
     "onnx": Format("an ONNX model", (".onnx",), read_onnx),
     "tflite": Format("a TFLite model", (".tflite",), read_tflite),
-    "npy": Format("a single NumPy array", (".npy",), help=TO_NPZ),
+    "npy": Format("a single NumPy array", (".npy",), read_npy),
     "torch": Format("a PyTorch checkpoint or another pickle", (".pt", ".pth", ".pkl"), read_torch),
-    "hdf5": Format("an HDF5 file", (".h5", ".hdf5"), help=TO_NPZ),
-    "keras": Format("a Keras archive", (".keras",), help=TO_NPZ),
+    "hdf5": Format("an HDF5 file", (".h5", ".hdf5"), read_hdf5),
+    "keras": Format("a Keras archive", (".keras",), read_keras),
+    "msgpack": Format("a Flax MessagePack file", (".msgpack",), read_msgpack),
     "zip": Format("a ZIP archive"),
     "gzip": Format("a gzip-compressed file", help="unpack it first"),
     "lfs": Format("a Git LFS pointer, not the file itself", help="fetch the file: git lfs pull"),
@@ -66,6 +69,8 @@ SIGNATURES = (
     (re.compile(rb"\x1f\x8b\x08"), "gzip"),
     (re.compile(rb"version https://git-lfs"), "lfs"),
     (re.compile(rb"\s*<(!doctype|html)", re.IGNORECASE), "html"),
+    # A table of at most fifteen entries of which the first has a short name: flax.serialization.to_bytes.
+    (re.compile(rb"[\x81-\x8f](?:[\xa1-\xbf]|\xd9[\x20-\xff])[ -~]"), "msgpack"),
 )
 # The first member of an archive tells who wrote it.
 TORCH_MEMBER = rb"(.*/)?(data\.pkl|\.format_version|version|byteorder|data/[\w.]+|code/.*|constants\.pkl)"

@@ -87,13 +87,21 @@ def _check_reading(reading: Reading, tensors: Tensors, numbers: bool) -> tuple[F
     solution = solve(reading, tensors)
     findings = list(solution.findings)
     agreement = None
-    if numbers and not reading.problems and not findings:
+    if numbers and not any(p.severity == "error" for p in reading.problems) and not findings:
         agreement = compare_numbers(reading, solution.layer, tensors)
         findings += _differing(agreement, reading, tensors)
-    assumed = () if reading.operator else reading.dialect.assumptions(solution.layer)
+    assumed = _assumed(reading, solution.layer, tensors)
     dtype = _dtypes(reading.names.values(), tensors)
     found = FoundLayer(reading.where, solution.layer, reading.dialect.name, solution.rows, assumed, agreement, dtype)
     return found, findings
+
+
+def _assumed(reading: Reading, layer: Layer, tensors: Tensors) -> tuple[str, ...]:
+    """The options that nobody said. An ONNX node that does not say one has the default of the operator's definition."""
+    if reading.operator and tensors.format == "onnx":
+        return ()
+    said = reading.operator.attributes if reading.operator else {}
+    return tuple(text for text in reading.dialect.assumptions(layer) if text.partition(" = ")[0] not in said)
 
 
 def _differing(agreement: Agreement, reading: Reading, tensors: Tensors) -> list[Finding]:

@@ -7,12 +7,15 @@ from collections.abc import Collection, Iterable, Set
 from dataclasses import dataclass, field
 
 from lstm_spec.cells.family import LstmOptions, lstm_cell
+from lstm_spec.conformance.keras_options import read_keras_options
 from lstm_spec.conformance.operators import apply_live_options
 from lstm_spec.conformance.readings import Reading, place
 from lstm_spec.dialects import Dialect, Packing
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.layer import Direction, Layer
 from lstm_spec.layers.tensors import Tensors
+
+KINDS = {"RNN": "simple RNN"}  # what people call an operator's kind
 
 Key = tuple[str, int, bool]  # the kind of tensor, its layer, whether it is of the reverse direction
 
@@ -89,19 +92,23 @@ def read_group(group: Group, tensors: Tensors) -> Reading | Finding:
     dialect, found = group.dialect, group.found
     where = group.prefix.rstrip("./") or tensors.origin
     at = place(tensors, where)
+    operator = next((o for o in tensors.operators if set(group.names) <= set(o.tensors.values())), None)
+    if operator and operator.kind != "LSTM":
+        return _other_cell(where, KINDS.get(operator.kind, operator.kind), "as its configuration says", group, tensors)
     gates = _gate_count(group, tensors)
     if gates in (1, 3):
-        return _other_cell(where, "GRU" if gates == 3 else "simple RNN", group, tensors)
+        kind = "GRU" if gates == 3 else "simple RNN"
+        return _other_cell(where, kind, "by the rows of its recurrent matrix", group, tensors)
     layers = 1 + max(index for _, index, _ in found)
     if absent := sorted(set(range(layers)) - {index for _, index, _ in found}):
         numbers = ", ".join(map(str, absent[:5]))
         message = f"layer {numbers} is missing between 0 and {layers - 1}"
         return Finding("layers", message, at, help="a stack is numbered without gaps")
-    options = dialect.options(group.kinds)
+    said, problems = read_keras_options(operator, at)
+    options = dialect.options(group.kinds) | said
     layer = Layer(lstm_cell(LstmOptions(**options)), layers=layers, layout="batch" if dialect.batch_first else "time")
     layer = layer.with_(direction=_direction(group, layer, tensors))
-    operator = next((o for o in tensors.operators if set(group.names) <= set(o.tensors.values())), None)
-    layer, problems = apply_live_options(layer, operator, at)
+    layer = apply_live_options(layer, operator)
     names = {dialect.write_name(kind, index, reverse): name for (kind, index, reverse), name in found.items()}
     return Reading(where, dialect, layer, names, operator, problems=tuple(problems))
 
@@ -146,9 +153,9 @@ def _sides(packing: Packing, shape: tuple[int, ...]) -> tuple[int, int]:
     return (columns, rows) if packing.transposed else (rows, columns)
 
 
-def _other_cell(where: str, kind: str, group: Group, tensors: Tensors) -> Finding:
+def _other_cell(where: str, kind: str, evidence: str, group: Group, tensors: Tensors) -> Finding:
     return Finding(
         "unread",
-        f"{safe(where)} is a {kind}, by the rows of its recurrent matrix; this version reads LSTMs",
+        f"{safe(where)} is a {kind}, {evidence}; this version reads LSTMs",
         at=f"{place(tensors)} : {', '.join(safe(n) for n in group.names)}",
     )

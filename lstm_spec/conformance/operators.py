@@ -24,7 +24,6 @@ from lstm_spec.layers.tensors import Operator
 ROLES = ("W", "R", "B", "P")
 STATES = ("initial_h", "initial_c")
 DIRECTIONS = {"forward": "forward", "reverse": "reverse", "bidirectional": "both"}
-KERAS_PLAIN = {"activation": "tanh", "recurrent_activation": "sigmoid"}
 # The operator's attributes, opsets 1 to 22, and the type of each.
 ATTRIBUTES: Mapping[str, tuple[type, str]] = {
     "activation_alpha": (list, "a list"),
@@ -44,23 +43,18 @@ SMALLEST, LARGEST = 1e-9, 1e9  # of a number in a node, but for 0: the equation 
 RANGE = f"a number from {SMALLEST:g} to {LARGEST:g}"
 
 
-def apply_live_options(layer: Layer, operator: Operator | None, at: str) -> tuple[Layer, list[Finding]]:
-    """The layer as its live counterpart runs: layout, direction and output; and what cannot be expressed."""
-    if operator is None:
-        return layer, []
-    said = operator.attributes
-    problems = [
-        Finding("unsupported", f"{option} = {safe(said[option])}", at, plain, help="this version has no such option")
-        for option, plain in KERAS_PLAIN.items()
-        if option in said and said[option] != plain
-    ]
+def apply_live_options(layer: Layer, operator: Operator | None) -> Layer:
+    """The layer as its counterpart says that it runs: layout, direction and output."""
+    said = operator.attributes if operator else {}
+    if said.get("time_major"):
+        layer = layer.with_(layout="time")
     if "batch_first" in said:
         layer = layer.with_(layout="batch" if said["batch_first"] else "time")
     if said.get("go_backwards"):
         layer = layer.with_(direction="reverse", realign=False)
     if said.get("return_sequences") is False:
         layer = layer.with_(output="last")
-    return layer, problems
+    return layer
 
 
 def read_node(operator: Operator, at: str, findings: list[Finding]) -> Reading | None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from lstm_spec.conformance.groups import Group, claim_names, group_names, read_group
 from lstm_spec.conformance.operators import read_node
 from lstm_spec.conformance.readings import Reading, Recognized, place
+from lstm_spec.conformance.slots import is_slot, set_slots_apart
 from lstm_spec.conformance.tflite_operators import read_slots
 from lstm_spec.conformance.unnamed import readings_by_shape
 from lstm_spec.dialects import DIALECTS, Dialect
@@ -27,12 +28,6 @@ SURELY_RECURRENT = re.compile(
 )
 # the formats whose operators say what is recurrent, and how each is read
 OPERATORS = {"onnx": read_node, "tflite": read_slots}
-# An optimizer's slots: as many and as large as the parameters that they belong to, by number or by name.
-SLOTS = re.compile(
-    r"(.*\.)?(state\.\d+\.[^.]+"
-    r"|exp_avg|exp_avg_sq|max_exp_avg_sq|exp_inf|momentum_buffer|square_avg|grad_avg|acc_delta|step_size)",
-    re.DOTALL,
-)
 
 
 @dataclass(slots=True)
@@ -54,6 +49,12 @@ def recognize(tensors: Tensors, dialect: Dialect | None = None) -> Recognized:
     `dialect` leaves only its own names to be read. Findings: `unread` for what looks recurrent and is in no reading,
     `ambiguous` where names say nothing, `unsupported` for an option that this version cannot express.
     """
+    kept, slots = set_slots_apart(tensors)
+    recognized = _recognize(kept, dialect)
+    return replace(recognized, other=(*recognized.other, *slots))
+
+
+def _recognize(tensors: Tensors, dialect: Dialect | None) -> Recognized:
     account = Account(list(tensors.findings))
     if tensors.format in OPERATORS:
         read = OPERATORS[tensors.format]
@@ -120,7 +121,7 @@ def _is_suspect(name: str, tensors: Tensors) -> bool:
     computed = any(operator.absent for operator in tensors.operators)
     if SURELY_RECURRENT.fullmatch(name):
         return not (tensors.format in OPERATORS and computed)
-    if SLOTS.fullmatch(name):
+    if is_slot(name):
         return False
     return tensors.format not in OPERATORS and bool(LOOKS_RECURRENT.search(name)) and len(tensors[name].shape) >= 2
 

@@ -20,6 +20,7 @@ from lstm_spec.layers.sizes import LARGEST
 from lstm_spec.layers.tensors import Tensors
 
 BATCH = "B"  # of constant states: any number, but one
+HIDDEN_SIZES = ("hidden_size", "units")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +117,15 @@ def _extra(own: str, reading: Reading, tensors: Tensors, at: str) -> Finding:
 
 def _check_attribute(reading: Reading, sizes: Mapping[str, Any], votes: Votes, at: str) -> Iterator[Finding]:
     """An operator may say its hidden size itself; it must be the one that the tensors have."""
-    said = reading.operator.attributes.get("hidden_size") if reading.operator else None
-    if said is not None and "k" in sizes and int(said) != sizes["k"]:
-        yield Finding("attribute", f"hidden_size = {safe(said)}", at, f"k = {sizes['k']}", "", _reason("k", votes))
+    for name, said in _said(reading):
+        if "k" in sizes and int(said) != sizes["k"]:
+            yield Finding("attribute", f"{name} = {safe(said)}", at, f"k = {sizes['k']}", "", _reason("k", votes))
+
+
+def _said(reading: Reading) -> Iterator[tuple[str, Any]]:
+    """The hidden size as the operator calls it: `hidden_size` (ONNX, PyTorch), `units` (Keras)."""
+    attributes = reading.operator.attributes if reading.operator else {}
+    yield from ((name, attributes[name]) for name in HIDDEN_SIZES if attributes.get(name) is not None)
 
 
 def _check_declared(reading: Reading, sizes: Mapping[str, Any], votes: Votes, at: str) -> Iterator[Finding]:
@@ -157,9 +164,9 @@ def _count_votes(expected: list[Expected], reading: Reading) -> Votes:
             if letter and length % factor == 0 and 1 <= length // factor <= LARGEST:
                 votes.add(letter, length // factor, one.name)
     _count_sums(expected, votes)
-    hidden = reading.operator.attributes.get("hidden_size") if reading.operator else None
-    if isinstance(hidden, int) and not isinstance(hidden, bool) and 1 <= hidden <= LARGEST:
-        votes.add("k", hidden, "hidden_size")
+    for name, hidden in _said(reading):
+        if isinstance(hidden, int) and not isinstance(hidden, bool) and 1 <= hidden <= LARGEST:
+            votes.add("k", hidden, name)
     return votes
 
 

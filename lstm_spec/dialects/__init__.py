@@ -17,6 +17,7 @@ from lstm_spec.dialects.flax import FLAX, FLAX_NNX, FLAX_NNX_OPTIMIZED
 from lstm_spec.dialects.haiku import HAIKU
 from lstm_spec.dialects.kaldi import KALDI, KALDI_FAST
 from lstm_spec.dialects.keras import KERAS
+from lstm_spec.dialects.keras_1 import KERAS_1
 from lstm_spec.dialects.lasagne import LASAGNE
 from lstm_spec.dialects.madmom import MADMOM
 from lstm_spec.dialects.matlab import MATLAB
@@ -41,7 +42,21 @@ EXECUTED = (
     *(FLAX, FLAX_NNX, FLAX_NNX_OPTIMIZED, HAIKU, EQUINOX, MLX, TINYGRAD),
 )
 CITED = (
-    *(CUDNN_LSTM, TF1_COUPLED, CUDNN, ONEDNN, TFLITE, TFLITE_BASIC, CMSIS_NN, EMBARC, COREML, MXNET, SONNET, LASAGNE),
+    *(
+        KERAS_1,
+        CUDNN_LSTM,
+        TF1_COUPLED,
+        CUDNN,
+        ONEDNN,
+        TFLITE,
+        TFLITE_BASIC,
+        CMSIS_NN,
+        EMBARC,
+        COREML,
+        MXNET,
+        SONNET,
+        LASAGNE,
+    ),
     *(CHAINER, CHAINER_NSTEP, BURN, CANDLE, KALDI, KALDI_FAST, MADMOM, MATLAB, WEBNN),
 )
 DIALECTS: Mapping[str, Dialect] = {d.name: d for d in (*EXECUTED[:3], NATIVE, *EXECUTED[3:], *CITED)}

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lstm_spec.dialects.keras_activations import HARD_SIGMOIDS, function_of
 from lstm_spec.errors import Finding, MissingPackageError, TensorError, safe
 from lstm_spec.frameworks import Array, Refused, Request, is_known_to_numpy, named_states, not_checkable
 from lstm_spec.layers.tensors import Operator, Tensor, Tensors
@@ -74,7 +75,7 @@ def _operators(layer: Any) -> Iterator[Operator]:
         if kind and part.weights:
             own = {v.name: v.path for v in part.weights}
             where = next(iter(own.values())).rpartition("/")[0]
-            yield Operator(kind, where, own, part.get_config())
+            yield Operator(kind, where, own, part.get_config() | {"keras_version": _keras().__version__})
 
 
 def forward(request: Request) -> tuple[Array, dict[str, Array]]:
@@ -87,7 +88,7 @@ def forward(request: Request) -> tuple[Array, dict[str, Array]]:
     if request.x.dtype == np.float64 and backend in SINGLE:
         raise Refused(f"its {backend} backend computes float64 layers in float32")
     config = _config(request) | {"return_sequences": True, "return_state": True, "dtype": str(request.x.dtype)}
-    layer = keras.layers.LSTM.from_config(config)
+    layer = keras.layers.LSTM(**config)
     x = request.x.swapaxes(0, 1)
     layer.build(x.shape)
     layer.set_weights([request.tensors[v.name] for v in layer.weights])
@@ -101,7 +102,21 @@ def forward(request: Request) -> tuple[Array, dict[str, Array]]:
 
 
 def _config(request: Request) -> dict[str, Any]:
-    if request.attributes:
-        return {**request.attributes, "stateful": False, "dropout": 0.0, "recurrent_dropout": 0.0}
+    """What the layer is made of: never a stranger's configuration, which could name code, only these options of it."""
     k = int(request.layer.sizes["k"])
-    return {"units": k, "use_bias": "bias" in request.tensors, "go_backwards": request.layer.direction == "reverse"}
+    config = {"units": k, "use_bias": "bias" in request.tensors, "go_backwards": request.layer.direction == "reverse"}
+    return config | {
+        option: _activation(request.attributes[option], str(request.attributes.get("keras_version", "")))
+        for option in ("activation", "recurrent_activation")
+        if option in request.attributes
+    }
+
+
+def _activation(name: Any, version: str) -> Any:
+    """A function of Keras 3, or the one that an older Keras has under the same name."""
+    function = function_of(name, version) if isinstance(name, str) else None
+    if function is None:
+        raise Refused(f"its activation {safe(name, 60)} is none that is run here")
+    if function == HARD_SIGMOIDS["old"]:
+        return lambda z: _keras().ops.clip(0.2 * z + 0.5, 0, 1)
+    return getattr(_keras().activations, name)

@@ -221,29 +221,50 @@ def test_a_keras_model_with_other_cells(keras):
     assert (report.ok, report.other) == (False, ())
 
 
+KNOWN = "sigmoid, tanh, relu, linear, softplus, softsign, exponential, elu, leaky_relu, hard_sigmoid"
+
+
 @pytest.mark.parametrize("option", ["activation", "recurrent_activation"])
 def test_an_activation_that_there_is_no_option_for(keras, option):
-    layer = built(keras.layers.LSTM(4, name=f"lstm_{option}", **{option: "relu"}))
+    layer = built(keras.layers.LSTM(4, name=f"lstm_{option}", **{option: "selu"}))
     report = ls.check(layer)
-    plain = {"activation": "tanh", "recurrent_activation": "sigmoid"}[option]
     assert [str(f) for f in report.findings] == [
-        f"error[unsupported]: {option} = relu\n"
+        f"error[unsupported]: {option} = selu\n"
         f"  at       lstm_{option} : lstm_{option}/lstm_cell\n"
-        f"  expected {plain}\n"
+        f"  expected {KNOWN}\n"
         "  help     this version has no such option"
     ]
     assert (report.ok, report.layers[0].agreement) == (False, None)
-    with pytest.raises(TensorError, match=rf"^error\[unsupported\]: {option} = relu"):
+    with pytest.raises(TensorError, match=rf"^error\[unsupported\]: {option} = selu"):
         ls.read(layer)
+
+
+@pytest.mark.parametrize("option", ["activation", "recurrent_activation"])
+@pytest.mark.parametrize("name", KNOWN.split(", "))
+def test_an_activation_is_an_option(keras, option, name):
+    """Read from the live layer, and computed as it is: by our code, and by the layer that check builds."""
+    layer = built(keras.layers.LSTM(4, return_sequences=True, dtype="float64", **{option: name}))
+    layer.set_weights([v.value.detach().numpy() / 4 for v in layer.weights])  # exponential would grow past numbers
+    x = np.random.default_rng(0).standard_normal((2, 3, 3))
+    own, weights = ls.read(layer)
+    expected = layer(torch.from_numpy(x)).detach().numpy()
+    np.testing.assert_allclose(ls.compile(own)(x, weights)[0], expected, rtol=1e-11, atol=1e-12)
+    plain = ls.compile(own.with_(cell=ls.lstm(3, 4).cell))(x, weights)[0]
+    changed = name != {"activation": "tanh", "recurrent_activation": "sigmoid"}[option]
+    assert (np.abs(plain - expected).max() > 1e-3) == changed
+    report = ls.check(layer)
+    assert report.ok
+    assert report.layers[0].agreement.difference < 1e-12
+    assert [f.code for f in report.findings] == ["hard-sigmoid"] * (name == "hard_sigmoid")
 
 
 def test_a_subclass_is_asked_too(keras):
     class Mine(keras.layers.LSTM):
         pass
 
-    assert not ls.check(built(Mine(4, activation="relu"))).ok
-    cells = keras.layers.RNN([keras.layers.LSTMCell(4, activation="relu"), keras.layers.LSTMCell(5)])
-    assert [f.message for f in ls.check(built(cells)).findings] == ["activation = relu"]
+    assert not ls.check(built(Mine(4, activation="selu"))).ok
+    cells = keras.layers.RNN([keras.layers.LSTMCell(4, activation="selu"), keras.layers.LSTMCell(5)])
+    assert [f.message for f in ls.check(built(cells)).findings] == ["activation = selu"]
 
 
 def test_a_layer_that_is_not_built(keras):

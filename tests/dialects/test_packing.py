@@ -30,6 +30,7 @@ OPTIONS = {
     "onnx": TWO | PEEPHOLE | AXIS,
     "lstm-spec": {"bias": ["one", "two", "none"], "coupled": [None, "f=1-i", "i=1-f"], "layers": [1, 2]}
     | (PEEPHOLE | PROJECTED | AXIS),
+    "keras-1": ONE | PLAIN | {"gate_activation": ["hard_sigmoid(1/5, 1/2)"]},
     "tf-keras": ONE | PLAIN,
     "tf-keras-cudnn": {"bias": ["two"]} | PLAIN,
     "tf1": ONE | PEEPHOLE | PROJECTED | {"forget_bias": [1]},

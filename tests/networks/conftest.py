@@ -4,4 +4,4 @@ import os
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
-collect_ignore = ["tf1_peer.py"]
+collect_ignore = ["tf1_peer.py", "tf_keras_peer.py"]
