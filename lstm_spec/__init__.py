@@ -23,9 +23,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lstm_spec import cells as cells
     from lstm_spec import dialects as dialects
+    from lstm_spec.compiler.bounding import Bounds as Bounds
+    from lstm_spec.compiler.bounding import bound_layer as bounds
     from lstm_spec.compiler.compiled import Compiled as Compiled
     from lstm_spec.compiler.compiled import compile_layer as compile
     from lstm_spec.compiler.networks import compile_network as compile_network
+    from lstm_spec.compiler.tracing import Trace as Trace
+    from lstm_spec.compiler.tracing import trace_layer as trace
     from lstm_spec.conformance.checking import check as check
     from lstm_spec.conformance.reading import read as read
     from lstm_spec.conformance.report import Report as Report
@@ -54,6 +58,7 @@ __version__ = "0.1.0"
 
 # Public name → where it lives. Loaded when used (PEP 562), so that importing the package costs nothing.
 PUBLIC: dict[str, tuple[str, str]] = {
+    "Bounds": ("compiler.bounding", "Bounds"),
     "Cell": ("symbolic.cell", "Cell"),
     "Compiled": ("compiler.compiled", "Compiled"),
     "Dense": ("layers.modules", "Dense"),
@@ -70,8 +75,10 @@ PUBLIC: dict[str, tuple[str, str]] = {
     "Shared": ("layers.modules", "Shared"),
     "State": ("layers.weights", "State"),
     "Tensors": ("layers.tensors", "Tensors"),
+    "Trace": ("compiler.tracing", "Trace"),
     "Weights": ("layers.weights", "Weights"),
     "Zoneout": ("layers.noise", "Zoneout"),
+    "bounds": ("compiler.bounding", "bound_layer"),
     "build_form": ("layers.forms", "build_form"),
     "cells": ("cells", ""),
     "check": ("conformance.checking", "check"),
@@ -81,10 +88,12 @@ PUBLIC: dict[str, tuple[str, str]] = {
     "lstm": ("layers.factory", "lstm"),
     "parse": ("symbolic.language", "parse"),
     "read": ("conformance.reading", "read"),
+    "trace": ("compiler.tracing", "trace_layer"),
     "zoneout": ("layers.noise", "zoneout"),
 }
 
 __all__ = [
+    "Bounds",
     "Cell",
     "Compiled",
     "Dense",
@@ -101,9 +110,11 @@ __all__ = [
     "Shared",
     "State",
     "Tensors",
+    "Trace",
     "Weights",
     "Zoneout",
     "__version__",
+    "bounds",
     "build_form",
     "cells",
     "check",
@@ -113,6 +124,7 @@ __all__ = [
     "lstm",
     "parse",
     "read",
+    "trace",
     "zoneout",
 ]
 

@@ -137,7 +137,7 @@ def find_growth(
     term = None if exact else _added_once(equation, found, known, domain, cell)
     if term is not None and kept.magnitude == 1 and found.mixed is None:
         return Growth("sum", found.state, term.magnitude, Integer(1), operations, once=True)
-    if not exact and not _rounds_relatively(equation, cell):
+    if not exact and not rounds_relatively(equation, cell):
         return "the difference of two sums may cancel, and its rounding is then not relative to it"
     if found.mixed is not None and kept.is_nonnegative and kept.high <= 1:
         mixed = evaluate(found.mixed, atoms, Interval.point)
@@ -205,7 +205,7 @@ def count_operations(node: Node, cell: Cell) -> int:
     return calls + twice * sum(isinstance(n, Elementwise) for n in nodes)
 
 
-def _rounds_relatively(node: Node, cell: Cell) -> bool:
+def rounds_relatively(node: Node, cell: Cell) -> bool:
     """Whether every difference is one of leaves, or of terms that are bounded each for itself."""
 
     def simple(inner: Node) -> bool:
@@ -224,24 +224,28 @@ def _rounds_relatively(node: Node, cell: Cell) -> bool:
     return all(simple(n.left) and simple(n.right) for n in inside)
 
 
-def _added_once(node: Node, found: Recurrence, known: Mapping[str, Any], domain: Domain, cell: Cell) -> Any | None:
-    """The range of the term, where a step is `factors * s + term` with each factor within [-1, 1].
-
-    Nothing but the addition can then round upwards.
-    """
+def split_step(node: Node, state: str, cell: Cell) -> tuple[list[Node], Node] | None:
+    """`factors * s + term`, in any order, as it is computed: the factors and the term; None for another form."""
     node = _written_out(node, cell)
-    if not isinstance(node, Add) or found.through:
+    if not isinstance(node, Add):
         return None
     for kept, added in ((node.left, node.right), (node.right, node.left)):
-        if _mentions(added, found.state, cell):
-            continue
         factors = _factors(kept, cell)
-        states = [f for f in factors if isinstance(f, Name) and f.name == found.state]
-        others = [range_node(f, known, domain, cell) for f in factors if f not in states]
-        term = range_node(added, known, domain, cell)
-        if len(states) == 1 and term.is_bounded and all(other.magnitude <= 1 for other in others):
-            return term
+        others = [f for f in factors if not (isinstance(f, Name) and f.name == state)]
+        alone = len(factors) - len(others) == 1 and not any(_mentions(f, state, cell) for f in others)
+        if alone and not _mentions(added, state, cell):
+            return others, added
     return None
+
+
+def _added_once(node: Node, found: Recurrence, known: Mapping[str, Any], domain: Domain, cell: Cell) -> Any | None:
+    """The range of the term of `factors * s + term`, each factor within [-1, 1]: only the addition rounds upwards."""
+    parts = split_step(node, found.state, cell)
+    if parts is None:
+        return None
+    others = [range_node(factor, known, domain, cell) for factor in parts[0]]
+    term = range_node(parts[1], known, domain, cell)
+    return term if term.is_bounded and all(other.magnitude <= 1 for other in others) else None
 
 
 def _factors(node: Node, cell: Cell) -> list[Node]:
