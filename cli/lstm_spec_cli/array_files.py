@@ -80,7 +80,9 @@ def _refuse(path: str, message: str, expected: str = "", found: str = "", help: 
 def refuse_overwriting(path: str, sources: tuple[str, ...], option: str = "--output") -> None:
     """Raise OptionError when a result would replace what it was computed from, or anything that is no file."""
     if os.path.exists(path) and not os.path.isfile(path):
-        raise OptionError(Finding("output", f"{option} is not a regular file", safe(path, None), help="name a new file"))
+        raise OptionError(
+            Finding("output", f"{option} is not a regular file", safe(path, None), help="name a new file")
+        )
     for source in sources:
         if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
             raise OptionError(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lstm_spec_cli.layer_options import Json, StackOptions, refuse_beside_own_names, spread, whole
+from lstm_spec_cli.layer_options import Json, StackOptions, spread, whole
 from lstm_spec_cli.output import Answer, answer_json
 
 
@@ -50,9 +50,12 @@ def bounds(
     lstm-spec bounds weights.npz --input-max 1.5 --time 100
     """
     from lstm_spec.compiler.bounding import bound_layer
+    from lstm_spec.errors import Finding, OptionError
     from lstm_spec_cli.weights_files import read_layer
 
-    refuse_beside_own_names({} if weights else {"--at": at, "--dialect": dialect})
+    for flag, value in {"--at": at, "--dialect": dialect}.items():
+        if weights is None and value is not None:
+            raise OptionError(Finding("options", f"{flag} is of a file, and none is given", help=f"drop {flag}"))
     layer, found = (chosen.read_layer(), None) if weights is None else read_layer(weights, chosen, at, dialect)
     proven = bound_layer(
         layer, found, input_max=input_max, initial_max=initial_max, time=whole(time), assume=assume or ()

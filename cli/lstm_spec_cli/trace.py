@@ -12,9 +12,7 @@ from lstm_spec_cli.output import Answer, answer_json
 
 @spread
 def trace(
-    weights: Annotated[
-        str, typer.Argument(help="A file of weights.", metavar="FILE", show_default=False)
-    ],
+    weights: Annotated[str, typer.Argument(help="A file of weights.", metavar="FILE", show_default=False)],
     input: Annotated[
         str,
         typer.Option(
@@ -28,7 +26,9 @@ def trace(
     picture: Annotated[
         str | None, typer.Option(help="Where to write heat maps.", metavar="t.svg", show_default=False)
     ] = None,
-    sample: Annotated[str, typer.Option(help="Whose heat maps, from 0.", metavar="B", show_default=False)] = "0",
+    sample: Annotated[
+        str | None, typer.Option(help="Whose heat maps, from 0; 0 without.", metavar="B", show_default=False)
+    ] = None,
     member: Annotated[
         str | None, typer.Option(help="Which cell's heat maps; l0 without.", metavar="l0.reverse", show_default=False)
     ] = None,
@@ -58,9 +58,13 @@ def trace(
     if picture is not None and not picture.endswith(".svg"):
         help = "name it t.svg; browsers show it, and rsvg-convert or Inkscape make a PNG of it"
         raise OptionError(Finding("picture", "a picture is SVG", found=safe(picture, None), help=help))
-    number = whole(sample)
+    number = whole(sample or "0")
+    if picture is None and (sample, member) != (None, None):
+        raise OptionError(Finding("options", "--sample and --member choose what --picture shows", help="add --picture"))
     if not isinstance(number, int):
-        raise OptionError(Finding("sample", f"--sample {safe(sample, 40)} is no number", expected="0, 1, …"))
+        raise OptionError(Finding("sample", f"--sample {safe(sample or '', 40)} is no number", expected="0, 1, …"))
+    if output is not None and output == picture:
+        raise OptionError(Finding("output", "--output and --picture are one file", safe(output, None)))
     for path, option in ((output, "--output"), (picture, "--picture")):
         if path is not None:
             refuse_overwriting(path, (weights, input), option)

@@ -46,7 +46,7 @@ class MemberBounds:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; null where an end is infinite."""
-        shown = {n: ends for n, ends in self.units.items()} | {f"before {n}": e for n, e in self.before.items()}
+        shown = {**self.units, **{f"before {n}": e for n, e in self.before.items()}}
         return {
             "at": self.prefix,
             "units": {n: {"low": _finite(e.low), "high": _finite(e.high)} for n, e in shown.items()},
@@ -90,7 +90,7 @@ class Bounds(Displayed):
             dot = f"{member.prefix}." if len(self.members) > 1 else ""
             found |= {f"{dot}before {name}": _whole(ends) for name, ends in member.before.items()}
             found |= {f"{dot}{name}": member.whole(name) for name in member.units}
-        return found | self.weights
+        return {**found, **self.weights}
 
     def over_time(self, bound: Bound) -> Interval:
         """A bound without weights, in numbers: a state's growth over T steps, or for ever where it ends."""
@@ -146,7 +146,9 @@ def bound_layer(
     """
     layer = Layer(layer) if isinstance(layer, Cell) else layer
     if not isinstance(layer, Layer):
-        raise OptionError(Finding("type", f"a {safe(type(layer).__name__, 40)} is no layer", expected="a Layer or Cell"))
+        raise OptionError(
+            Finding("type", f"a {safe(type(layer).__name__, 40)} is no layer", expected="a Layer or Cell")
+        )
     most = None if input_max is None else read_bound("input_max", input_max)
     start = read_bound("initial_max", initial_max)
     if time is not None and (type(time) is not int or time < 1):
@@ -197,9 +199,7 @@ def _with_weights(bounds: Bounds, weights: Weights, assume: tuple[str, ...]) -> 
         found += here
         x = _merged(layer, here)
     held = {name: _whole(Ends(*[np.atleast_1d(a).astype(np.float64)] * 2)) for name, a in weights.items() if a.size}
-    return Bounds(
-        layer, bounds.cell, tuple(found), bounds.input_max, bounds.initial_max, bounds.time, dtype, held
-    )
+    return Bounds(layer, bounds.cell, tuple(found), bounds.input_max, bounds.initial_max, bounds.time, dtype, held)
 
 
 def _own(weights: Mapping[str, Any], member: Member) -> dict[str, Any]:

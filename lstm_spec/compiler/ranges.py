@@ -138,7 +138,9 @@ class ArrayRanges:
     def split(self, value: Ends, names: Sequence[str]) -> Sequence[Ends]:
         """By the rows of each name."""
         stops = np.cumsum([self.widths(name) for name in names])[:-1]
-        return [Ends(low, high) for low, high in zip(np.split(value.low, stops), np.split(value.high, stops), strict=True)]
+        return [
+            Ends(low, high) for low, high in zip(np.split(value.low, stops), np.split(value.high, stops), strict=True)
+        ]
 
     def called(self, call: Call, arguments: Sequence[Ends]) -> Ends:
         """A function that never falls at both ends; the others by the bounds that they have."""
@@ -149,7 +151,9 @@ class ArrayRanges:
         falls = call.function in ("leaky_relu", "elu", "hard_sigmoid") and call.numbers[0] < 0
         if call.function in RISING or (call.function in ("leaky_relu", "elu", "hard_sigmoid") and not falls):
             ends = Ends(*(np.asarray(COMPUTE[call.function](end, *numbers)) for end in (first.low, first.high)))
-            absolute = 0.0 if call.function not in ("elu", "hard_sigmoid") else ULPS * self.u * (1 + max(map(abs, numbers)))
+            absolute = (
+                0.0 if call.function not in ("elu", "hard_sigmoid") else ULPS * self.u * (1 + max(map(abs, numbers)))
+            )
             slack = ULPS * (self.u + 2 * DOUBLE)
             floor = ULPS * 2 * DOUBLE if call.function == "sigmoid" else 0.0  # the interpreter's is off by that at 0
             ends = Ends(_known(ends.low, -np.inf) - absolute - floor, _known(ends.high, np.inf) + absolute + floor)

@@ -175,7 +175,9 @@ def _kept(cell: Cell, member: Member, arrays: Mapping[str, Array]) -> Iterator[t
         name = f"{member.prefix}.{state.name}"
         if found is None or found.kept == 0 or found.through or name not in arrays:
             continue
-        atoms = {s: _value(node, cell, member, arrays) for s, node in found.atoms.items() if s in found.kept.free_symbols}
+        atoms = {
+            s: _value(node, cell, member, arrays) for s, node in found.atoms.items() if s in found.kept.free_symbols
+        }
         if all(value is not None for value in atoms.values()):
             yield name, np.broadcast_to(np.asarray(_evaluate(found.kept, atoms)), arrays[name].shape)
 

@@ -15,7 +15,7 @@ from sympy import Rational, fraction, together
 from lstm_spec.compiler.bounding import Bounds, MemberBounds
 from lstm_spec.compiler.ranges import ArrayRanges, Ends, number_ends
 from lstm_spec.layers.layer import Member, symbols
-from lstm_spec.symbolic.algebra import Call, Product, walk
+from lstm_spec.symbolic.algebra import Call, Node, Product, walk
 from lstm_spec.symbolic.bounds import read_assumptions
 from lstm_spec.symbolic.growth import count_operations, rounds_relatively, split_step
 from lstm_spec.symbolic.ranging import FORMATS, range_names, range_node
@@ -82,8 +82,12 @@ def _grown(
 ) -> Array:
     """How far each unit of a state comes: by what it keeps and what is added, T times; infinite where nothing says."""
     width, equation = found[state + "'"].low.shape, cell.defined[state + "'"].expression
-    known = lambda node: range_node(node, found, domain, cell)  # noqa: E731
     recurrence, bound = find_recurrence(cell, state), np.full(width, np.inf)
+
+    def known(node: Node) -> Ends:
+        ends: Ends = range_node(node, found, domain, cell)
+        return ends
+
     lift = (1 + 1.01 * domain.u) ** max(count_operations(equation, cell), 2)
     parts = split_step(equation, state, cell)
     if parts is not None:
@@ -91,16 +95,16 @@ def _grown(
         added = np.broadcast_to(known(parts[1]).magnitude, width)
         bound = sum_over_time(kept * lift, added * lift, start, bounds.time)
     if recurrence is None or not rounds_relatively(equation, cell):
-        return bound
+        return np.asarray(bound)
     atoms = {symbol: known(node) for symbol, node in recurrence.atoms.items()}
     kept, is_share = _kept(recurrence, atoms, width)
     added = np.broadcast_to(evaluate(recurrence.added, atoms, _number).magnitude, width)
     bound = np.minimum(bound, sum_over_time(kept * lift, added * lift, start, bounds.time))
     if recurrence.mixed is None or bounds.time is None:
-        return bound
+        return np.asarray(bound)
     each = np.broadcast_to(evaluate(recurrence.mixed, atoms, _number).magnitude, width)
     mixed = np.maximum(start, each) * (lift * lift * (1 + 2.0**-50)) ** bounds.time
-    return np.where(is_share, np.minimum(bound, mixed), bound)
+    return np.asarray(np.where(is_share, np.minimum(bound, mixed), bound))
 
 
 def _kept(recurrence: Recurrence, atoms: Mapping[Any, Ends], width: tuple[int, ...]) -> tuple[Array, Array]:

@@ -11,19 +11,23 @@ from lstm_spec.symbolic.fixed_point import WIDTHS, hold_range, scale_of
 from lstm_spec.symbolic.intervals import Interval
 from lstm_spec.symbolic.ranging import FORMATS
 
-ROUNDOFFS = "u is the unit roundoff: " + ", ".join(f"2^-{f.digits} in {f.name}" for f in FORMATS.values())
-HOLDS = (
-    "t counts steps from 1. For finite weights and inputs, no product overflowing. In floats tanh, exp and\n"
-    "the like are taken to be within 4u of their value, and never outside the function's range."
-)
-STAR = "* the upper end itself is one step beyond the largest number of the format, and saturates to that"
+ROUNDOFFS = "u, the unit roundoff: " + ", ".join(f"{f.name} 2^-{f.digits}" for f in FORMATS.values())
+HOLDS = """\
+t counts steps from 1. It holds for finite weights and inputs, where no product
+overflows. In floats tanh, exp and the like are taken to be within 4u of their
+value, and never outside the function's range."""
+READING = """\
+Qm.n is signed, -2^m to 2^m - 2^-n in steps of 2^-n; -n is its scale's power of
+two, as TFLite and CMSIS-NN take it for the cell state (cell_scale_power).
+A scale is most / 127, or most / 32767. Formats hold the ranges; what arithmetic
+in them rounds is not included."""
+STAR = "* the upper end is above the format's largest number by one step at most, and saturates"
 
 
-def tell_bounds(bounds: Bounds, proofs: bool = True) -> tuple[str | Table, ...]:
+def tell_bounds(bounds: Bounds) -> tuple[str | Table, ...]:
     """The parts of an answer, in order."""
-    parts: list[str | Table] = [list_bounds(bounds), f"{ROUNDOFFS}\n{HOLDS}"]
-    if proofs:
-        parts.append("\n".join(tell_proofs(bounds)))
+    assumed = [f"assumed: {'; '.join(bounds.cell.assumed)}"] if bounds.cell.assumed else []
+    parts: list[str | Table] = [*assumed, list_bounds(bounds), f"{ROUNDOFFS}\n{HOLDS}", "\n".join(tell_proofs(bounds))]
     if bounds.members:
         parts += [list_units(bounds), "\n".join(tell_units(bounds))]
     elif bounds.time is not None:
@@ -122,13 +126,13 @@ def list_formats(bounds: Bounds) -> Table:
 
 
 def _scale(found: Interval, bits: int) -> str:
-    return f"{float(scale_of(found, bits)):.4g}"
+    scale = scale_of(found, bits)
+    return "-" if scale is None else f"{float(scale):.4g}"
 
 
 def tell_formats(bounds: Bounds, formats: Table) -> Iterator[str]:
     """How to read the formats, and what has none."""
-    yield "Qm.n is signed, -2^m to 2^m - 2^-n in steps of 2^-n, so its power-of-two scale is 2^-n."
-    yield "A scale is most / 127, or / 32767. Formats hold the ranges; what their own arithmetic rounds is not in them."
+    yield READING
     if any("*" in cell for row in formats.rows for cell in row):
         yield STAR
     missing = [name for name, found in bounds.ranges().items() if not found.is_bounded]

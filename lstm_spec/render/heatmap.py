@@ -22,7 +22,7 @@ PALETTES: dict[Scale, tuple[str, ...]] = {
 }
 MISSING = "#d0d0d0"
 INK, FAINT = "#222222", "#6b6b6b"
-FONT = "font-family=\"Helvetica, Arial, sans-serif\""
+FONT = 'font-family="Helvetica, Arial, sans-serif"'
 MOST_ROWS, MOST_COLUMNS = 64, 180
 WIDTH, HEIGHT = 360, 150  # of a panel's cells
 LEFT, TOP, RIGHT, BOTTOM = 46, 26, 58, 34  # around them
@@ -123,7 +123,8 @@ def _axes(shape: tuple[int, ...]) -> Iterator[str]:
     for index in _ticks(steps):
         yield _text((index - 0.5) / steps * WIDTH, HEIGHT + 13, str(index), 10, FAINT, anchor="middle")
     yield _text(WIDTH / 2, HEIGHT + 27, "step", 11, INK, anchor="middle")
-    yield f'<g transform="translate(-33 {HEIGHT / 2:g}) rotate(-90)">{_text(0, 0, "unit", 11, INK, anchor="middle")}</g>'
+    label = _text(0, 0, "unit", 11, INK, anchor="middle")
+    yield f'<g transform="translate(-33 {HEIGHT / 2:g}) rotate(-90)">{label}</g>'
 
 
 def _ticks(count: int) -> list[int]:
@@ -137,7 +138,8 @@ def _ticks(count: int) -> list[int]:
 
 def _bar(panel: Panel) -> Iterator[str]:
     x = WIDTH + 12
-    yield f'<rect x="{x}" y="0" width="10" height="{HEIGHT}" fill="url(#{panel.scale})" stroke="{FAINT}" stroke-width="0.5"/>'
+    fill = f'fill="url(#{panel.scale})" stroke="{FAINT}" stroke-width="0.5"'
+    yield f'<rect x="{x}" y="0" width="10" height="{HEIGHT}" {fill}/>'
     for value, y in ((panel.high, 0), ((panel.low + panel.high) / 2, HEIGHT / 2), (panel.low, HEIGHT)):
         yield _text(x + 14, y + 3.5, f"{value:.3g}".replace("-", "−"), 10, FAINT)
 

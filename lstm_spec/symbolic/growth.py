@@ -20,6 +20,7 @@ from lstm_spec.symbolic.ranging import ULPS, Domain, Format, range_node
 from lstm_spec.symbolic.recurrences import ARITHMETIC, CONTRACTING, Recurrence, evaluate
 
 Rule = Literal["held", "geometric", "sum"]
+ONE = Integer(1)
 MARGIN = Float("1e-25", 40)  # beyond the 40 digits that a power is computed with
 
 
@@ -37,7 +38,7 @@ class Growth:
     kept: Any
     operations: int = 0
     once: bool = False
-    scale: Any = Integer(1)
+    scale: Any = ONE
     after: int = 0  # operations between the state and what is bounded
 
     def size(self, start: Any, time: Any) -> Any:
@@ -122,9 +123,7 @@ def _power(base: Any, exponent: Any) -> Any:
     return Float(base, 60) ** exponent * (1 + MARGIN)
 
 
-def find_growth(
-    found: Recurrence, known: Mapping[str, Any], domain: Domain, cell: Cell, exact: bool
-) -> Growth | str:
+def find_growth(found: Recurrence, known: Mapping[str, Any], domain: Domain, cell: Cell, exact: bool) -> Growth | str:
     """The bound of a state from the ranges of its atoms; or, in words, why there is none.
 
     `exact` says that the ranges are of real numbers; those of floats count the operations too.
@@ -196,7 +195,7 @@ def _arithmetic(node: Node, cell: Cell) -> list[Node]:
 
 
 def count_operations(node: Node, cell: Cell) -> int:
-    """How often an equation's arithmetic rounds; an operation below a division counts twice, 1 / (1 - u) < (1 + u)^2."""
+    """How often an equation's arithmetic rounds; where it divides, each counts twice: 1 / (1 - u) < (1 + u)^2."""
     calls, node = 0, _written_out(node, cell)
     while isinstance(node, Call) and node.function in CONTRACTING:
         calls, node = calls + ULPS, _written_out(node.tensors[0], cell)

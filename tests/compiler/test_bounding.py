@@ -149,8 +149,11 @@ def test_stacks_and_directions():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({}, "error[input-max]: weights bound nothing without a bound of the input\n"
-             "  help     give one: input_max=1.5, or --input-max 1.5"),
+        (
+            {},
+            "error[input-max]: weights bound nothing without a bound of the input\n"
+            "  help     give one: input_max=1.5, or --input-max 1.5",
+        ),
         ({"input_max": -1}, "error[bound]: input_max=-1 is no bound\n  expected a number ≥ 0"),
         ({"input_max": "a"}, "error[bound]: input_max='a' is no bound\n  expected a number ≥ 0"),
         ({"input_max": float("inf")}, "error[bound]: input_max=inf is no bound\n  expected a number ≥ 0"),

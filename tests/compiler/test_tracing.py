@@ -74,7 +74,9 @@ def test_lengths_are_as_torch_packs():
     np.testing.assert_array_equal(traced.alive.sum(axis=0), lengths)
 
 
-@pytest.mark.parametrize("name", ["graves2013", "greff-cifg", "greff-fgr", "layer-norm", "minlstm", "qrnn", "slstm", "sru"])
+@pytest.mark.parametrize(
+    "name", ["graves2013", "greff-cifg", "greff-fgr", "layer-norm", "minlstm", "qrnn", "slstm", "sru"]
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_it_is_the_interpreter_for_other_cells(name, dtype):
     layer = ls.Layer(ls.cells.get(name))
@@ -88,7 +90,9 @@ def test_it_is_the_interpreter_for_other_cells(name, dtype):
     assert set(traced.arrays) == {f"l0.{n.rstrip(chr(39))}" for e in layer.cell.equations for n in e.targets}
     for full, array in traced.arrays.items():
         key = full + "'" * (full.removeprefix("l0.") in states)
-        np.testing.assert_allclose(array, np.stack([s[key] for s in steps]), rtol=0, atol=1e-5 if dtype == "float32" else 1e-12)
+        np.testing.assert_allclose(
+            array, np.stack([s[key] for s in steps]), rtol=0, atol=1e-5 if dtype == "float32" else 1e-12
+        )
         assert array.dtype == dtype
 
 
@@ -132,8 +136,12 @@ def test_memory_is_of_the_share_that_is_kept(name):
     state = {n: rng.normal(size=(3, 4)) for n in layer.state_shapes()}
     traced = ls.trace(layer, weights, X, state)
     shares = {
-        "gers2000": lambda t: t["f"], "qrnn": lambda t: t["f"], "gru": lambda t: t["z"], "mgu": lambda t: 1 - t["f"],
-        "greff-cifg": lambda t: 1 - t["i"], "janet": lambda t: 1 / (1 + np.exp(-t["z"])),
+        "gers2000": lambda t: t["f"],
+        "qrnn": lambda t: t["f"],
+        "gru": lambda t: t["z"],
+        "mgu": lambda t: 1 - t["f"],
+        "greff-cifg": lambda t: 1 - t["i"],
+        "janet": lambda t: 1 / (1 + np.exp(-t["z"])),
         "minlstm": lambda t: t["f"] / (t["f"] + t["i"]),
     }
     (kept,) = traced.kept
