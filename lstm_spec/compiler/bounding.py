@@ -74,7 +74,7 @@ class Bounds(Displayed):
     cell: CellBounds
     members: tuple[MemberBounds, ...] = ()
     input_max: Any = None
-    initial_max: Any = Rational(0)
+    initial_max: Any = 0
     time: int | None = None
     dtype: str = ""
     weights: Mapping[str, Interval] = field(default_factory=dict)

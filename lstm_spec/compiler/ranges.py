@@ -101,7 +101,10 @@ RISING = {"sigmoid", "tanh", "relu", "exp", "log", "sqrt", "softplus", "softsign
 
 @dataclass(frozen=True, slots=True)
 class ArrayRanges:
-    """The domain of `Ends`; `u` is the roundoff of the code's dtype, `widths` has the rows of names that split."""
+    """The domain of `Ends`; `u` is the roundoff of the code's dtype, `widths` has the rows of names that split.
+
+    `assumed` are ranges that are known besides: what was assumed, and what holds for any weights.
+    """
 
     u: float
     widths: Callable[[str], int]

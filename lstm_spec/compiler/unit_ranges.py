@@ -16,8 +16,9 @@ from lstm_spec.compiler.bounding import Bounds, MemberBounds
 from lstm_spec.compiler.ranges import ArrayRanges, Ends, number_ends
 from lstm_spec.layers.layer import Member, symbols
 from lstm_spec.symbolic.algebra import Call, Node, Product, walk
-from lstm_spec.symbolic.bounds import read_assumptions
+from lstm_spec.symbolic.assumptions import read_assumptions
 from lstm_spec.symbolic.growth import count_operations, rounds_relatively, split_step
+from lstm_spec.symbolic.intervals import Interval
 from lstm_spec.symbolic.ranging import FORMATS, range_names, range_node
 from lstm_spec.symbolic.recurrences import Recurrence, evaluate, find_recurrence
 
@@ -37,7 +38,7 @@ def bound_member(
     def rows(name: str) -> int:
         return int(bounds.layer.shapes_of_cell[name].rows.xreplace(at))
 
-    domain = ArrayRanges(float(FORMATS[dtype].u), rows, read_assumptions(cell, assume))
+    domain = ArrayRanges(float(FORMATS[dtype].u), rows, read_assumptions(cell, assume) | _limits(bounds, dtype))
     exact = {name: np.asarray(array, np.float64) for name, array in weights.items()}
     known: dict[str, Ends] = {name: domain.held(name, Ends(array, array)) for name, array in exact.items()}
     known |= {d.name: domain.held(d.name, x) for d in cell.inputs}
@@ -60,6 +61,12 @@ def bound_member(
     names = [t for e in cell.equations if not e.total for t in e.targets]
     units = {n.rstrip("'"): _full(found[n], rows(n)) for n in names}
     return MemberBounds(member.prefix, units, {n.rstrip("'"): _full(e, rows(n)) for n, e in inside.items()})
+
+
+def _limits(bounds: Bounds, dtype: str) -> dict[str, Interval]:
+    """What holds for any weights, by the names that equations define."""
+    primed = {s.name for s in bounds.layer.cell.states}
+    return {b.name + "'" * (b.name in primed): b.floats[dtype] for b in bounds.cell.bounds}
 
 
 def _full(ends: Ends, rows: int) -> Ends:

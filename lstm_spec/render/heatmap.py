@@ -23,7 +23,7 @@ PALETTES: dict[Scale, tuple[str, ...]] = {
 MISSING = "#d0d0d0"
 INK, FAINT = "#222222", "#6b6b6b"
 FONT = 'font-family="Helvetica, Arial, sans-serif"'
-MOST_ROWS, MOST_COLUMNS = 64, 180
+MOST_ROWS, MOST_COLUMNS = 48, 120
 WIDTH, HEIGHT = 360, 150  # of a panel's cells
 LEFT, TOP, RIGHT, BOTTOM = 46, 26, 58, 34  # around them
 MARGIN, HEAD = 18, 54
@@ -41,7 +41,7 @@ class Panel:
 
 
 def draw_heat_maps(title: str, subtitle: str, panels: Sequence[Panel], columns: int = 2) -> str:
-    """The SVG document. Units and steps beyond 64 and 180 are averaged in blocks, and the picture says so."""
+    """The SVG document. Units and steps beyond 48 and 120 are averaged in blocks, and the picture says so."""
     across, down = LEFT + WIDTH + RIGHT, TOP + HEIGHT + BOTTOM
     columns = max(1, min(columns, len(panels)))
     rows = -(-len(panels) // columns)

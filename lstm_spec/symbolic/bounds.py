@@ -6,7 +6,6 @@ cannot be proven says so, and why. Parameters may be anything here; the compiler
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,6 +15,7 @@ from sympy import Rational, oo
 from lstm_spec.display import Displayed
 from lstm_spec.errors import Finding, OptionError, safe
 from lstm_spec.symbolic.algebra import Call, Node, walk
+from lstm_spec.symbolic.assumptions import read_assumptions
 from lstm_spec.symbolic.cell import Cell
 from lstm_spec.symbolic.growth import Growth, find_growth, scale_growth
 from lstm_spec.symbolic.intervals import EVERYTHING, Interval, number_text
@@ -27,9 +27,6 @@ from lstm_spec.symbolic.ranging import (
     range_names,
 )
 from lstm_spec.symbolic.recurrences import Recurrence, find_recurrence
-
-ASSUMPTION = re.compile(r"\s*([A-Za-z_]\w*'?)\s*(<=|>=|<|>)\s*(-?\d{1,30}(?:\.\d{1,30})?(?:/\d{1,30})?)\s*")
-WORDS = {"held": "a mix keeps between", "geometric": "a geometric sum", "sum": "a sum"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,36 +152,6 @@ def _known(cell: Cell, input_max: Any, assumed: Mapping[str, Interval]) -> dict[
     inputs = EVERYTHING if input_max is None else Interval.between(-Rational(str(input_max)), Rational(str(input_max)))
     known |= {declared.name: inputs for declared in cell.inputs}
     return known | {name: known[name].meet(within) or within for name, within in assumed.items() if name in known}
-
-
-def read_assumptions(cell: Cell, assume: Iterable[str]) -> dict[str, Interval]:
-    """`f <= 0.9` → the range of f. Raises OptionError when it is not so written, or no name is called that."""
-    found: dict[str, Interval] = {}
-    known = [n for n, role in cell.roles.items() if role in ("gate", "input", "parameter")]
-    for text in assume:
-        matched = ASSUMPTION.fullmatch(text)
-        if not matched:
-            message = f"the assumption {safe(text, 60)!r} is not read"
-            raise OptionError(Finding("assume", message, expected="a name, <= or >=, and a number: f <= 0.9"))
-        name, sign, number = matched.groups()
-        if name not in known:
-            listed = ", ".join(known)
-            message = f"no gate, input or parameter is called {safe(name, 40)}"
-            raise OptionError(Finding("assume", message, expected=listed, found=safe(text, 60)))
-        if number.endswith("/0") or re.fullmatch(r".*/0+", number):
-            raise OptionError(Finding("assume", f"{number} divides by 0", found=safe(text, 60)))
-        within = _half_line(sign, Rational(number))
-        both = found.get(name, EVERYTHING).meet(within)
-        if both is None:
-            raise OptionError(Finding("assume", f"no number is all that is assumed of {name}", found=safe(text, 60)))
-        found[name] = both
-    return found
-
-
-def _half_line(sign: str, value: Any) -> Interval:
-    if sign[0] == "<":
-        return Interval(-oo, value, True, sign == "<")
-    return Interval(value, oo, sign == ">", True)
 
 
 def _contradiction(error: Contradiction, assume: tuple[str, ...]) -> OptionError:

@@ -39,7 +39,7 @@ def test_its_table(command, folder):
     zero["l0.b_i"] = np.array([-100.0, -100, 0, 100])
     ls.Weights(zero).save("w.npz")
     assert command("trace", "w.npz", "--input", "x.npz").out == (
-        "   min       mean  max  low   high  dead    memory  proven\n\n"
+        "   min       mean   max  low   high  dead    memory  proven\n\n"
         "i  3.72e-44  0.375  1    50%   25%   2 of 4  -       0 to 1\n"
         "f  3.72e-44  0.75   1    25%   75%   1 of 4  -       0 to 1\n"
         "g  0         0      0    100%  0%    4 of 4  -       -1 to 1\n"

@@ -135,6 +135,16 @@ def test_the_largest_forget_gate_bounds_the_state_for_ever():
     np.testing.assert_allclose(units["c"].magnitude, added / (1 - most), rtol=1e-6)
 
 
+def test_what_holds_for_any_weights_holds_for_these():
+    """The bound of h is 1 and not one float more: Q0.15 is made for it."""
+    layer = ls.lstm(3, 4)
+    proven = ls.bounds(layer, {n: a * 100 for n, a in layer.random(seed=0).items()}, input_max=9, time=10)
+    assert proven.members[0].units["h"].magnitude.max() == 1
+    assert proven.members[0].units["c"].magnitude.max() <= 10 * (1 + 1e-14)
+    (row,) = (row for row in proven.formats() if row["name"] == "h")
+    assert row["fixed_point"]["16"] == {"format": "Q0.15", "saturates": True, "scale_power": -15}
+
+
 def test_stacks_and_directions():
     layer = ls.lstm(2, 3, layers=2, bidirectional=True, merge="sum")
     weights = layer.random(seed=0)
