@@ -23,9 +23,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lstm_spec import cells as cells
     from lstm_spec import dialects as dialects
+    from lstm_spec.compiler.bounding import Bounds as Bounds
+    from lstm_spec.compiler.bounding import bound_layer as bounds
     from lstm_spec.compiler.compiled import Compiled as Compiled
     from lstm_spec.compiler.compiled import compile_layer as compile
     from lstm_spec.compiler.networks import compile_network as compile_network
+    from lstm_spec.compiler.tracing import Trace as Trace
+    from lstm_spec.compiler.tracing import trace_layer as trace
     from lstm_spec.conformance.checking import check as check
     from lstm_spec.conformance.comparing import compare as compare
     from lstm_spec.conformance.contract import read_contract as read_contract
@@ -64,6 +68,7 @@ __version__ = "0.1.0"
 
 # Public name → where it lives. Loaded when used (PEP 562), so that importing the package costs nothing.
 PUBLIC: dict[str, tuple[str, str]] = {
+    "Bounds": ("compiler.bounding", "Bounds"),
     "Cell": ("symbolic.cell", "Cell"),
     "Compiled": ("compiler.compiled", "Compiled"),
     "Cost": ("layers.cost", "Cost"),
@@ -83,8 +88,10 @@ PUBLIC: dict[str, tuple[str, str]] = {
     "Solution": ("layers.question", "Solution"),
     "State": ("layers.weights", "State"),
     "Tensors": ("layers.tensors", "Tensors"),
+    "Trace": ("compiler.tracing", "Trace"),
     "Weights": ("layers.weights", "Weights"),
     "Zoneout": ("layers.noise", "Zoneout"),
+    "bounds": ("compiler.bounding", "bound_layer"),
     "build_form": ("layers.forms", "build_form"),
     "cells": ("cells", ""),
     "check": ("conformance.checking", "check"),
@@ -100,11 +107,13 @@ PUBLIC: dict[str, tuple[str, str]] = {
     "read_contract": ("conformance.contract", "read_contract"),
     "report_as": ("layers.counters", "report_as"),
     "solve": ("layers.inverse", "solve"),
+    "trace": ("compiler.tracing", "trace_layer"),
     "write_contract": ("conformance.contract", "write_contract"),
     "zoneout": ("layers.noise", "zoneout"),
 }
 
 __all__ = [
+    "Bounds",
     "Cell",
     "Compiled",
     "Cost",
@@ -124,9 +133,11 @@ __all__ = [
     "Solution",
     "State",
     "Tensors",
+    "Trace",
     "Weights",
     "Zoneout",
     "__version__",
+    "bounds",
     "build_form",
     "cells",
     "check",
@@ -142,6 +153,7 @@ __all__ = [
     "read_contract",
     "report_as",
     "solve",
+    "trace",
     "write_contract",
     "zoneout",
 ]

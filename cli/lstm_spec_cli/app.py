@@ -30,10 +30,12 @@ COMMANDS = (
     "code",
     "cost",
     "solve",
+    "bounds",
     "cells",
     "unit",
     "network",
     "run",
+    "trace",
     "check",
     "spec",
     "identify",
@@ -43,7 +45,7 @@ COMMANDS = (
     "glossary",
 )
 # A negative size must reach the library's own message.
-TAKES_SIZES = ("shapes", "params", "code", "cost", "solve", "unit", "network")
+TAKES_SIZES = ("shapes", "params", "code", "cost", "solve", "bounds", "unit", "network")
 
 
 def application(asked: str) -> typer.Typer:

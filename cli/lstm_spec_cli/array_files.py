@@ -76,14 +76,16 @@ def _refuse(path: str, message: str, expected: str = "", found: str = "", help: 
     raise TensorError(Finding("input", message, safe(path, None), expected, found, help=help))
 
 
-def refuse_overwriting(path: str, sources: tuple[str, ...]) -> None:
+def refuse_overwriting(path: str, sources: tuple[str, ...], option: str = "--output") -> None:
     """Raise OptionError when a result would replace what it was computed from, or anything that is no file."""
     if os.path.exists(path) and not os.path.isfile(path):
-        raise OptionError(Finding("output", "--output is not a regular file", safe(path, None), help="name a new file"))
+        raise OptionError(
+            Finding("output", f"{option} is not a regular file", safe(path, None), help="name a new file")
+        )
     for source in sources:
         if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
             raise OptionError(
-                Finding("output", "--output is a file that is read", safe(path, None), help="name another file")
+                Finding("output", f"{option} is a file that is read", safe(path, None), help="name another file")
             )
 
 
@@ -96,3 +98,15 @@ def write_outputs(path: str, layer: Layer, y: Array, state: Mapping[str, Array])
     with replacing(path) as file:
         write_npz(file, arrays)
     return [f"{name} {array.shape}" for name, array in arrays.items()]
+
+
+def write_arrays(path: str, arrays: Mapping[str, Array]) -> None:
+    """Write arrays under their names as npz, whole or not at all."""
+    with replacing(path) as file:
+        write_npz(file, arrays)
+
+
+def write_text(path: str, text: str) -> None:
+    """Write text in UTF-8, whole or not at all."""
+    with replacing(path) as file:
+        file.write(text.encode())

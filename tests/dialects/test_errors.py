@@ -91,8 +91,8 @@ def test_no_such_dialect():
         "error[dialect]: no dialect is called tensor\\x1bflow\n"
         "  expected pytorch, keras, onnx, lstm-spec, tf-keras, tf1, openvino, flax, flax-nnx, flax-nnx-optimized, "
         "haiku, equinox, mlx, tinygrad, keras-1, tf-keras-cudnn, tf1-coupled, cudnn, onednn, tflite, tflite-basic, "
-        "cmsis-nn, embarc-mli, coreml, mxnet, sonnet, lasagne, chainer, chainer-nstep, burn, candle, kaldi, kaldi-fast, "
-        "madmom, matlab, webnn"
+        "cmsis-nn, embarc-mli, coreml, mxnet, sonnet, lasagne, chainer, chainer-nstep, burn, candle, kaldi, "
+        "kaldi-fast, madmom, matlab, webnn"
     )
 
 

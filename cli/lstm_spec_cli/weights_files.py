@@ -1,0 +1,23 @@
+"""A file of weights, and the options beside it → a layer and its weights, for every command that takes both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lstm_spec_cli.layer_options import StackOptions, refuse_beside_own_names
+
+if TYPE_CHECKING:
+    from lstm_spec.layers.layer import Layer
+    from lstm_spec.layers.weights import Weights
+
+
+def read_layer(path: str, chosen: StackOptions, at: str | None, dialect: str | None) -> tuple[Layer, Weights]:
+    """The layer that the file shows, or that the options describe. Raises what `ls.read` raises."""
+    import lstm_spec as ls
+    from lstm_spec_cli.run import LEAVES_TENSORS, described_layer
+
+    described = described_layer(chosen)
+    if described is not None:
+        refuse_beside_own_names({"--at": at, "--dialect": dialect})
+    layer, found = ls.read(path, at=at, dialect=dialect, layer=described)
+    return layer.with_(**{name: getattr(chosen, name) for name in LEAVES_TENSORS}), found
