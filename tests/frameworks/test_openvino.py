@@ -86,7 +86,7 @@ def test_states_stand_behind_the_batch():
     h, c = OPENVINO.pack_state(state, layer)
     assert h.shape == c.shape == (5, 2, 4)
     assert (h[:, 1] == 1).all()
-    assert (c[:, 0] == 2).all()
+    assert (c[:, 0] == 10).all()
     again = OPENVINO.unpack_state((h, c), layer)
     assert all(np.array_equal(again[name], a) for name, a in state.items())
     with pytest.raises(ls.LstmSpecError, match=r"expected h and c, each \(B, 2, width\)"):
