@@ -20,6 +20,7 @@ from lstm_spec.symbolic.algebra import (
     Add,
     Call,
     Divide,
+    Elementwise,
     Join,
     Multiply,
     Name,
@@ -30,6 +31,7 @@ from lstm_spec.symbolic.algebra import (
     Subtract,
     Transpose,
     names,
+    walk,
 )
 from lstm_spec.symbolic.cell import Cell, Declaration, Equation
 from lstm_spec.symbolic.derivatives import CONSTANT, added, derivative, negated, scaled
@@ -393,6 +395,8 @@ def turned(node: Node) -> Node:
         return node.operand
     if isinstance(node, Product) and isinstance(node.right, Transpose):
         return Product(node.right.operand, turned(node.left))  # type: ignore[no-any-return]
+    if isinstance(node, Elementwise | Negate) and any(_is_outer(part) for part in walk(node)):
+        return node.func(*(part if isinstance(part, Number) else turned(part) for part in node.operands))  # type: ignore[no-any-return]
     return Transpose(node)  # type: ignore[no-any-return]
 
 
@@ -419,8 +423,8 @@ def _assembled(cell: Cell, named: GradientNames, equations: list[Equation]) -> C
 
     def declared(name: str, value: str) -> Declaration:
         size = shapes[value].size
-        used = {str(s) for part in size for s in part.free_symbols}
-        return Declaration(name, size, order=tuple(n for n in cell.letters if n in used))
+        letters = ({str(s) for s in part.free_symbols} for part in size)
+        return Declaration(name, size, order=tuple(n for part in letters for n in cell.letters if n in part))
 
     inputs = [declared(n, n) for n, role in cell.roles.items() if role != "parameter" and n in read]
     inputs += [declared(d, cell.value_of(o)) for o, d in named.outputs.items()]
@@ -432,9 +436,14 @@ def _assembled(cell: Cell, named: GradientNames, equations: list[Equation]) -> C
         outputs = tuple(named.inputs.values())
         return Cell(tuple(inputs), states, tuple(equations), tuple(stated), outputs, description=about)
 
-    try:
-        infer(plain := made(lets))
-    except CellError:  # a size that only the forward equations tell
-        parameters = [n for n in cell.parameters if n in read]
-        return made([*lets, *(declared(n, n) for n in parameters)])
-    return plain
+    defined = {target for e in equations for target in e.targets}
+    whole = {f"{_prefix(cell, 'e_')}{d.name}": d.name for d in cell.lets}
+    wide = [*lets, *(declared(e, name) for e, name in whole.items() if e in defined)]
+    parameters = [declared(n, n) for n in cell.parameters if n in read]
+    for stated in (lets, wide):  # more only where a size is one that the forward equations alone tell
+        try:
+            infer(plain := made(stated))
+        except CellError:
+            continue
+        return plain
+    return made([*wide, *parameters])
