@@ -78,7 +78,8 @@ def _merged(sides: list[tuple[str, tuple[Any, ...], bool]], index: int) -> tuple
         ops += [Op(values[-1], "reverse_time", (name,), shape)] * reverse
     if len(values) == 1:
         return ops, values[0]
-    return [*ops, Op(f"l{index}::d_x", "add", tuple(values), sides[0][1])], f"l{index}::d_x"
+    both = f"l{index}::d_x.both"
+    return [*ops, Op(both, "add", tuple(values), sides[0][1])], both
 
 
 @dataclass(slots=True)

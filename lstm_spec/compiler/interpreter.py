@@ -130,10 +130,10 @@ class _Interpreter:
             finished: Values = {}
             for loop in stage.loops:
                 steps[loop.name], sequences, last = self._loop(loop, state)
-                finished |= sequences
+                finished |= sequences | last
                 finals |= last
             self.sequences |= finished
-        after = self.sequences | finals
+        after = self.sequences
         self._compute(self.program.after, after, self.weights)
         results = tuple(after[name] for name in self.program.results)
         return Interpreted(after[self.program.output], finals, steps, results)

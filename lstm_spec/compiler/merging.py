@@ -46,7 +46,7 @@ def merge_outputs(layer: Layer, index: int, lowered: list[Lowered], last: bool) 
         return _joined(f"l{index}::y", [part for side in sides for part in side], ops)
     values = []
     for one, side in zip(lowered, sides, strict=True):
-        ops, value = _joined(f"{one.loop.name}::y", side, ops)
+        ops, value = _joined(f"{one.loop.name}::side", side, ops)
         values.append(value)
     return [*ops, *_merged(layer, f"l{index}::y", tuple(values), _size_of_all(sides[0]))], f"l{index}::y"
 
@@ -120,7 +120,7 @@ def _unmerged(layer: Layer, name: str, incoming: str, lowered: list[Lowered], on
         ops += [Op(half, "constant", (), (), (Rational(1, 2),)), Op(name, "multiply", (incoming, half), size)]
     elif layer.merge == "mul":
         (other,) = (o for o in lowered if o is not one)
-        value = other.sides[0][0] if len(other.sides) == 1 else f"{other.loop.name}::y"
+        value = other.sides[0][0] if len(other.sides) == 1 else f"{other.loop.name}::side"
         ops.append(Op(name, "multiply", (incoming, value), size))
     else:
         return incoming
