@@ -132,7 +132,7 @@ class Compiled:
         layer, sequence = hold_sequence(x, packed.layer, packed.dtype)
         states = hold_states(state, layer, sequence)
         d_states = hold_states(d_state, layer, sequence, "gradient of the state")
-        given = hold_output_gradient(d_y, layer, sequence)
+        given = hold_output_gradient(d_y, layer, sequence, states)
         alive = alive_steps(sequence.shape[:2], lengths, mask, self.layer.layout)
         run = self._functions["gradient"]
         if alive is not None:

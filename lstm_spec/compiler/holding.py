@@ -99,8 +99,8 @@ def check_array(name: str, array: Any, dtype: np.dtype[Any] | None, expected: st
         )
 
 
-def hold_output_gradient(d_y: Array, layer: Layer, x: Array) -> Array:
-    """The gradient of y as the code reads it: of the shape of y, time first. x is time first, and fits the layer.
+def hold_output_gradient(d_y: Array, layer: Layer, x: Array, states: list[Array]) -> Array:
+    """The gradient of y as the code reads it: of the shape of y, time first. x is time first; all fit the layer.
 
     Raises TensorError where it does not fit, or y is the last step of nothing.
     """
@@ -109,12 +109,14 @@ def hold_output_gradient(d_y: Array, layer: Layer, x: Array) -> Array:
     if not over_time and steps == 0:
         message = "the last step of an empty sequence has no gradient to send back"
         raise TensorError(Finding("empty", message, expected="T ≥ 1", found="T = 0"))
+    shapes = {name: (Integer(batch), *shape) for name, shape in layer.state_shapes().items()}
+    layer = solve_sizes(layer, shapes, dict(zip(shapes, states, strict=True)))
     apart = {"D": layer.directions} if layer.merge == "apart" else {}
     sizes = {"B": batch, **({"T": steps} if over_time else {}), **apart}
-    order = [a for a in ("BTD" if layer.layout == "batch" and over_time else "TDB") if a in sizes]
+    order = [a for a in ("BTD" if layer.layout == "batch" else "TDB") if a in sizes]
     wanted = (*(sizes[a] for a in order), int(layer.output_width))
     expected = f"({', '.join(order)}, {layer.output_width}) = {wanted}, as y"
     check_array("d_y", d_y, x.dtype, expected, of="x")
     if d_y.shape != wanted:
         raise TensorError(Finding("shape", "d_y does not have the shape of y", "", expected, str(d_y.shape)))
-    return np.moveaxis(d_y, 0, -2) if layer.layout == "batch" and over_time else d_y
+    return np.moveaxis(d_y, 0, -2) if layer.layout == "batch" and d_y.ndim > 2 else d_y

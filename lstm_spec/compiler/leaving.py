@@ -6,14 +6,17 @@ weights one product over all time steps and samples, and the gradient of x one o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sympy import Integer
 
-from lstm_spec.compiler.program import SEQUENCE, WEIGHT, Gradients, Loop, Op, Program, Stage, levels, shapes
+from lstm_spec.compiler.program import SEQUENCE, STEP, WEIGHT, Gradients, Loop, Op, Program, Stage, levels, shapes, uses
 from lstm_spec.compiler.sums import Fresh, Sums, Term, in_order, summed
+
+NUMBERED = re.compile(r"\.[0-9]+$")  # `l0.e_c.5` is a part of `l0.e_c`
 
 
 def read_hoisted(program: Program) -> Program:
@@ -51,6 +54,56 @@ def rename(program: Program, same: Mapping[str, str]) -> Program:
         gradients = Gradients(gradients.output, d_x, parameters, gradients.states)
     output = same.get(program.output, program.output)
     return replace(program, stages=stages, after=ops(program.after), output=output, gradients=gradients)
+
+
+def fold_factors(program: Program) -> Program:
+    """`((e_h * tanh_c) * o) * (1 - o)` → `e_h * (tanh_c * o * (1 - o))` in a backward step: what is known before the
+    loop is multiplied there, for all steps at once."""
+    if program.gradients is None:
+        return program
+    level, fresh, read = levels(program), Fresh(program), uses(program)
+    size = shapes(program)
+
+    def change(loop: Loop) -> Loop:
+        made = {op.out: op for op in loop.body if op.kind == "multiply"}
+        inner = {a for op in made.values() for a in op.args if a in made and read[a] == 1}
+
+        def factors(name: str) -> list[str]:
+            return [f for a in made[name].args for f in (factors(a) if a in inner else [a])]
+
+        body: list[Op] = []
+        for op in loop.body:
+            if op.out in inner:
+                continue
+            whole = factors(op.out) if op.kind == "multiply" else []
+            early = [f for f in whole if level[f] < STEP]
+            late = [f for f in whole if level[f] == STEP]
+            if len(early) > 1 and late:
+                folded = fresh(f"{NUMBERED.sub('', op.out)}.factor")
+                body += multiplied(folded, early, size, fresh)
+                body += multiplied(op.out, [*late, folded], size | {folded: op.shape}, fresh)
+            elif whole:
+                body += multiplied(op.out, whole, size, fresh)
+            else:
+                body.append(op)
+        return replace(loop, body=tuple(in_order(body)))
+
+    stages = tuple(
+        replace(s, loops=tuple(change(loop) if loop.backward else loop for loop in s.loops)) for s in program.stages
+    )
+    return replace(program, stages=stages)
+
+
+def multiplied(out: str, factors: list[str], size: Mapping[str, tuple[Any, ...]], fresh: Fresh) -> list[Op]:
+    """`(a * b) * c`, the last op named `out`."""
+    ops: list[Op] = []
+    so_far, shape = factors[0], size[factors[0]]
+    for number, factor in enumerate(factors[1:], 1):
+        name = out if number == len(factors) - 1 else fresh(f"{out}.{number}")
+        shape = max(shape, size[factor], key=len)
+        ops.append(Op(name, "multiply", (so_far, factor), shape))
+        so_far = name
+    return ops
 
 
 def join_gate_gradients(program: Program) -> Program:

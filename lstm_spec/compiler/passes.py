@@ -12,7 +12,7 @@ from typing import Any
 from sympy import Integer
 
 from lstm_spec.compiler.gates import GatePacker, merge_activations, neighbours
-from lstm_spec.compiler.leaving import join_gate_gradients, leave_loops, read_hoisted
+from lstm_spec.compiler.leaving import fold_factors, join_gate_gradients, leave_loops, read_hoisted
 from lstm_spec.compiler.program import SEQUENCE, STEP, WEIGHT, Loop, Op, Program, levels, shapes, uses
 from lstm_spec.compiler.sums import Fresh, Sums, Term, added_first, change_bodies, in_order, summed, tallest
 from lstm_spec.compiler.verifier import verify
@@ -145,6 +145,7 @@ PASSES: tuple[Pass, ...] = (
     hoist_weights,
     pack_gates,
     pack_activations,
+    fold_factors,
     hoist_input_products,
     read_hoisted,
     join_gate_gradients,

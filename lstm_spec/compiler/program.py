@@ -167,7 +167,9 @@ class Program:
     def _lines(self) -> Iterator[str]:
         yield from self._region("pack", self.pack)
         for number, stage in enumerate(self.stages):
-            yield from self._region(f"before l{number}", stage.before)
+            later = 2 * self.layer.layers - 1 - number
+            title = f"before l{number}" if number < self.layer.layers else f"before l{later}.backward"
+            yield from self._region(title, stage.before)
             for loop in stage.loops:
                 carried = ", ".join(f"{s.before} -> {s.after}" for s in loop.states)
                 time = ", from the last" if loop.backward else ""

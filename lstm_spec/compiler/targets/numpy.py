@@ -31,7 +31,11 @@ def emit_numpy(program: Program, title: str, gradient: Program | None = None) ->
     """
     emitters = [_Emitter(one) for one in (program, gradient) if one is not None]
     lines = [*_head(program, title, {op.kind for e in emitters for op in e.ops()})]
-    lines += [line for emitter in emitters for line in emitter.lines()]
+    packs = [list(emitter.pack_weights())[2:] for emitter in emitters]
+    for emitter, pack in zip(emitters, packs, strict=True):
+        same = emitter is not emitters[0] and pack == packs[0]
+        lines += ["", *(["pack_gradient = pack  # both read the same"] if same else emitter.pack_weights()), ""]
+        lines += [*emitter.lines()]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -82,7 +86,6 @@ class _Emitter:
 
     def lines(self) -> Iterator[str]:
         """The functions of the program."""
-        yield from ("", *self._pack(), "")
         for loop in self.program.loops:
             yield from ("", *self._step(loop), "")
         yield from ("", *self._run(), "")
@@ -106,7 +109,7 @@ class _Emitter:
     def _writer(self, scope: Scope) -> Writer:
         return Writer(scope, self.read, self.named).constants(self.program.pack)
 
-    def _pack(self) -> Iterator[str]:
+    def pack_weights(self) -> Iterator[str]:
         yield f"def {self.pack}(weights):"
         yield f'    """The weights as `{self.run}` reads them; once for many calls."""'
         letters = self._letters(self.program.pack) | set(self.packed_sizes)
