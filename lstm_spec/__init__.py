@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from lstm_spec.layers.weights import State as State
     from lstm_spec.layers.weights import Weights as Weights
     from lstm_spec.symbolic.cell import Cell as Cell
+    from lstm_spec.symbolic.gradient import differentiate as differentiate
     from lstm_spec.symbolic.language import parse as parse
 
 __version__ = "0.1.0"
@@ -78,6 +79,7 @@ PUBLIC: dict[str, tuple[str, str]] = {
     "compile": ("compiler.compiled", "compile_layer"),
     "compile_network": ("compiler.networks", "compile_network"),
     "dialects": ("dialects", ""),
+    "differentiate": ("symbolic.gradient", "differentiate"),
     "lstm": ("layers.factory", "lstm"),
     "parse": ("symbolic.language", "parse"),
     "read": ("conformance.reading", "read"),
@@ -110,6 +112,7 @@ __all__ = [
     "compile",
     "compile_network",
     "dialects",
+    "differentiate",
     "lstm",
     "parse",
     "read",

@@ -21,8 +21,6 @@ NUMBERED = re.compile(r"\.[0-9]+$")  # `l0.e_c.5` is a part of `l0.e_c`
 
 def read_hoisted(program: Program) -> Program:
     """`g_all[t] = g[t]`, where all of g is known before the loop → g itself is read."""
-    if program.gradients is None:
-        return program
     level = levels(program)
     same: dict[str, str] = {}
     stages: list[Stage] = []
@@ -59,8 +57,6 @@ def rename(program: Program, same: Mapping[str, str]) -> Program:
 def fold_factors(program: Program) -> Program:
     """`((e_h * tanh_c) * o) * (1 - o)` → `e_h * (tanh_c * o * (1 - o))` in a backward step: what is known before the
     loop is multiplied there, for all steps at once."""
-    if program.gradients is None:
-        return program
     level, fresh, read = levels(program), Fresh(program), uses(program)
     size = shapes(program)
 

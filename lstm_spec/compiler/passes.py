@@ -145,6 +145,11 @@ PASSES: tuple[Pass, ...] = (
     hoist_weights,
     pack_gates,
     pack_activations,
+    hoist_input_products,
+    drop_unread,
+)
+GRADIENT_PASSES: tuple[Pass, ...] = (
+    *PASSES[:5],
     fold_factors,
     hoist_input_products,
     read_hoisted,
@@ -154,8 +159,9 @@ PASSES: tuple[Pass, ...] = (
 )
 
 
-def optimize(program: Program, passes: tuple[Pass, ...] = PASSES) -> Program:
-    """The program after every pass, verified after each."""
-    for change in passes:
+def optimize(program: Program, passes: tuple[Pass, ...] | None = None) -> Program:
+    """The program after every pass, verified after each; without `passes` those for its kind."""
+    default = GRADIENT_PASSES if program.gradients else PASSES
+    for change in default if passes is None else passes:
         program = verify(change(program))
     return program

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache, reduce
 from itertools import count
 from os.path import commonprefix
+from typing import Any
 
 from lstm_spec.errors import CellError, Finding
 from lstm_spec.symbolic.algebra import (
@@ -35,6 +36,7 @@ from lstm_spec.symbolic.algebra import (
 )
 from lstm_spec.symbolic.cell import Cell, Declaration, Equation
 from lstm_spec.symbolic.derivatives import CONSTANT, added, derivative, negated, scaled
+from lstm_spec.symbolic.printing import size_text
 from lstm_spec.symbolic.recomputed import name_repeated
 from lstm_spec.symbolic.shapes import Shapes, infer
 
@@ -53,6 +55,30 @@ class GradientNames:
         """Every one of these names."""
         found = (self.outputs, self.parameters, self.inputs, self.states)
         return {name for names in found for name in names.values()}
+
+
+@dataclass(frozen=True)
+class BackwardPass:
+    """A cell, its backward cell, and what that calls each gradient."""
+
+    forward: Cell
+    backward: Cell
+    names: GradientNames
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: both cells as text, the shape of each name of the backward cell, and the gradients' names."""
+        shapes = infer(self.backward)
+        return {
+            "cell": str(self.forward),
+            "gradient": str(self.backward),
+            "shapes": {name: [size_text(s, self.forward.letters) for s in shapes[name].size] for name in shapes},
+            "names": {role: dict(getattr(self.names, role)) for role in ("outputs", "parameters", "inputs", "states")},
+        }
+
+
+def derive_backward(cell: Cell) -> BackwardPass:
+    """The backward pass with its names. Raises what `differentiate` raises."""
+    return BackwardPass(cell, differentiate(cell), name_gradients(cell))
 
 
 def name_gradients(cell: Cell) -> GradientNames:
