@@ -158,8 +158,10 @@ class Program:
 
     @property
     def states(self) -> tuple[Carried, ...]:
-        """Every state of every loop, in order."""
-        return tuple(state for loop in self.loops for state in loop.states)
+        """Every state of every loop: the forward ones in order, then their gradients in the same order."""
+        found = {state.before: state for loop in self.loops for state in loop.states}
+        back = [found.pop(d) for d in self.gradients.states.values()] if self.gradients else []
+        return (*found.values(), *back)
 
     def __str__(self) -> str:
         return "\n".join(self._lines())

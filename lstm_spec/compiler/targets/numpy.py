@@ -86,7 +86,7 @@ class _Emitter:
 
     def lines(self) -> Iterator[str]:
         """The functions of the program."""
-        for loop in self.program.loops:
+        for loop in filter(_results, self.program.loops):
             yield from ("", *self._step(loop), "")
         yield from ("", *self._run(), "")
 
@@ -167,7 +167,7 @@ class _Emitter:
         looped = {name for loop in program.loops for name in self._step_reads(loop)}
         for stage in program.stages:
             yield from writer.statements(stage.before, keep=looped)
-            for loop in stage.loops:
+            for loop in filter(_results, stage.loops):
                 yield from self._loop(loop, scope)
         yield from writer.statements(program.after, keep=set())
         yield from self._return(writer)
@@ -177,13 +177,14 @@ class _Emitter:
         if program.gradients is None:
             yield from wrapped(f"    return {_tuple([writer.text(program.output), *(scope(s.final) for s in program.states)])}")
             return
-        finals = {back: [scope(s.final) for lp in program.loops if lp.backward is back for s in lp.states] for back in (False, True)}
+        finals = [scope(s.final) for s in program.states]
+        half = len(finals) // 2
         yield "    d_weights = {"
         for name, d in program.gradients.parameters.items():
             yield f'        "{name}": {writer.text(d)},'
         yield "    }"
         y, d_x = writer.text(program.output), writer.text(program.gradients.input)
-        states, d_states = (f"[{', '.join(finals[back])}]" for back in (False, True))
+        states, d_states = (f"[{', '.join(some)}]" for some in (finals[:half], finals[half:]))
         yield from wrapped(f"    return {y}, {states}, {d_x}, d_weights, {d_states}")
 
     def _loop(self, loop: Loop, scope: Scope) -> Iterator[str]:
