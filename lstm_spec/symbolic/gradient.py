@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, reduce
-from itertools import count
+from itertools import count, islice
 from os.path import commonprefix
 from typing import Any
 
@@ -35,10 +35,12 @@ from lstm_spec.symbolic.algebra import (
     walk,
 )
 from lstm_spec.symbolic.cell import Cell, Declaration, Equation
-from lstm_spec.symbolic.derivatives import CONSTANT, added, derivative, negated, scaled
+from lstm_spec.symbolic.derivatives import CONSTANT, added, derivative, is_number, negated, scaled
 from lstm_spec.symbolic.printing import size_text
 from lstm_spec.symbolic.recomputed import name_repeated
 from lstm_spec.symbolic.shapes import Shapes, infer
+
+SHORT, LONG = 7, 40  # nodes: what is computed again and is longer gets a name where it repeats; a longer gradient always
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,14 +259,14 @@ class _Backward:
 
     def value(self, node: Node) -> Node:
         """A forward value: as it was saved, or computed again from what was."""
-        if isinstance(node, Name | Number):
+        if isinstance(node, Name) or not _varies(node):
             return node
         if node in self.saved:
             return self.saved[node]
         if isinstance(node, Call) and node.function == "layer_norm":
             return self._normal(node)[0]
         made = node.func(*(self.value(a) if isinstance(a, Node) else a for a in node.args))
-        if isinstance(node, Number | Call | Product):
+        if isinstance(node, Call | Product) or _is_long(made, SHORT):
             self.recomputed.setdefault(made, self.target)
         return made  # type: ignore[no-any-return]
 
@@ -293,9 +295,9 @@ class _Backward:
 
     def _visit(self, node: Node, gradient: Node) -> None:
         """Give each name below a node what this gradient makes of it."""
-        if self._count(node) == 0:
+        if self._count(node) == 0 or is_number(gradient, 0):
             return
-        if self._count(node) > 1 and not isinstance(node, Negate):
+        if (self._count(node) > 1 and not isinstance(node, Negate)) or _is_long(gradient, LONG):
             gradient = self._once(gradient)
         match node:
             case Name():
@@ -330,6 +332,8 @@ class _Backward:
         """The gradient times a value; a number meets the vector and not the matrix of an outer product."""
         if _is_outer(gradient) and not _varies(other):
             return product(scaled(gradient.operands[0], other), gradient.operands[1])
+        if self.keep and is_number(other, 0):
+            return Multiply(other, gradient)  # type: ignore[no-any-return]
         return scaled(gradient, self.value(other))
 
     def _divide(self, node: Divide, gradient: Node) -> None:
@@ -399,6 +403,11 @@ class _Backward:
 def _varies(node: Node) -> bool:
     """Whether a node reads any tensor."""
     return any(True for _ in names(node))
+
+
+def _is_long(node: Node, most: int) -> bool:
+    """Whether an expression has more nodes than that."""
+    return next(islice(walk(node), most, None), None) is not None
 
 
 def _stem(equation: Equation) -> str:

@@ -87,7 +87,7 @@ PARTS: dict[str, tuple[dict[str, Any] | str, list[str]]] = {
             "d_h' = U_z^T d_z + U_r^T d_r + d_g1 * r + e_h * z",
         ],
     ),
-    "joined": ("joined", ["[d_h2, d_h3] = W^T d_h1", "d_W += d_h1 [h, x]^T", "d_x          = d_h3"]),
+    "joined": ("joined", ["[d_h11, d_h12] = W^T d_h1", "d_W += d_h1 [h, x]^T", "d_x            = d_h12"]),
 }
 JOINED = "input x[n]\nstate h[k]\nh' = tanh(W [h, x] + b)"
 
