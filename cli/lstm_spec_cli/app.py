@@ -23,7 +23,19 @@ FEW_COLLECTIONS = 100_000  # SymPy makes half a million objects that stay: there
 UsageError = cast("type[Exception]", typer.BadParameter.__base__)  # typer exports the class itself under no name
 
 # The commands in the order of --help; each stands in the module of its name, which is loaded when it is asked for.
-COMMANDS = ("shapes", "equations", "gradients", "params", "code", "cells", "unit", "network", "run", "check", "glossary")
+COMMANDS = (
+    "shapes",
+    "equations",
+    "gradients",
+    "params",
+    "code",
+    "cells",
+    "unit",
+    "network",
+    "run",
+    "check",
+    "glossary",
+)
 TAKES_SIZES = ("shapes", "params", "code", "unit", "network")  # a negative size must reach the library's own message
 
 

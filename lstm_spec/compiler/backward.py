@@ -168,7 +168,7 @@ class _Backward:
             return value
         is_kept = self.one.alive and name.endswith("'")
         value = f"{forward.names[name[:-1]]}.kept" if is_kept else forward.value(name)
-        put_out = {v: sequence for sequence, v in (self.one.loop.outputs | self.saved).items()}
+        put_out = {v: sequence for sequence, v in {**self.one.loop.outputs, **self.saved}.items()}
         return put_out.get(value) or self._save(f"{self.prefix}.{name}.all", value)
 
     def _save(self, sequence: str, value: str) -> str:
@@ -225,7 +225,9 @@ class _Total:
             case Negate():
                 return self._finish(out, "negate", [self._part(node.operand, out, 0)])
             case Multiply() | Divide() if not _is_matrix(node.right) and self._is_early(node.right):
-                return self._finish(out, KIND[type(node)], [self._part(node.left, out, 0), self._early(node.right, out)])
+                return self._finish(
+                    out, KIND[type(node)], [self._part(node.left, out, 0), self._early(node.right, out)]
+                )
         message = f"the gradient {self.equation.left} is no sum of outer products"
         raise OptionError(
             Finding("total", message, str(self.equation), help="write the matrix product with fewer functions in it")
@@ -267,5 +269,3 @@ def _is_nothing(node: Node) -> bool:
 def _is_matrix(node: Node) -> bool:
     """Whether an expression has outer products in it."""
     return any(isinstance(part, Product) and isinstance(part.right, Transpose) for part in walk(node))
-
-

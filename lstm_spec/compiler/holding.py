@@ -36,9 +36,7 @@ def hold_sequence(x: Array, given: Layer, dtype: np.dtype[Any] | None) -> tuple[
         sample = x.ndim == 2 and x.shape[1] == width
         alone = "x[:, None, :]" if given.layout == "time" else "x[None]"
         hint = f"one sample has a batch of 1: {alone}" if sample else ""
-        raise TensorError(
-            Finding("shape", "x does not have the derived shape", "", expected, str(x.shape), help=hint)
-        )
+        raise TensorError(Finding("shape", "x does not have the derived shape", "", expected, str(x.shape), help=hint))
     return layer, x if given.layout == "time" else x.swapaxes(0, 1)
 
 

@@ -46,7 +46,7 @@ COMPUTE: dict[str, Callable[..., Any]] = {
     "place_last": lambda d, z: np.concatenate([np.zeros_like(z[:-1]), [d]])[: len(z)],
     "shift": lambda z, initial: np.concatenate([[initial], z])[: len(z)],
     "side": lambda z, number: z[..., int(number), :, :],
-    "outer_sum": lambda u, v: np.tensordot(u, v, axes=[range(u.ndim - 1)] * 2),
+    "outer_sum": lambda u, v: np.tensordot(u, v, axes=(axes := tuple(range(u.ndim - 1)), axes)),
     "sum": lambda z: z.sum(axis=tuple(range(z.ndim - 1))),
     "block": lambda w, start, stop: w[start:stop],
     "sigmoid": lambda z: (1 + np.tanh(z / 2)) / 2,
@@ -94,8 +94,9 @@ def interpret(
 ) -> Interpreted:
     """Everything that a program computes.
 
-    `x (T, B, n)` is time-major; `weights` and `state` (each (B, width)) have full names; a masked program takes `alive
-    (T, B, 1)`, one with gradients `d_y` and, among its states, the gradients of the final ones. Open sizes are taken from the arrays; every number is computed in the arrays' own precision.
+    `x (T, B, n)` is time-major; `weights` and `state`(each (B, width)) have full names; a masked program takes `alive
+    (T, B, 1)`, one with gradients `d_y` and, among its states, the gradients of the final ones. Open sizes are
+    taken from the arrays; every number is computed in the arrays' own precision.
     """
     given = {program.input: x} | ({program.mask: alive} if program.mask else {})
     given |= {program.gradients.output: d_y} if program.gradients else {}

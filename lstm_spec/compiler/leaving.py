@@ -1,7 +1,7 @@
 """Passes over backward loops: gate gradients side by side, and all that no state needs leaves the loop.
 
-The mirror of packing gates and hoisting input products: `U_i^T d_i + U_f^T d_f` becomes one product, the gradients of the
-weights one product over all time steps and samples, and the gradient of x one over the whole sequence.
+The mirror of packing gates and hoisting input products: `U_i^T d_i + U_f^T d_f` becomes one product, the gradients of
+the weights one product over all time steps and samples, and the gradient of x one over the whole sequence.
 """
 
 from __future__ import annotations
@@ -134,7 +134,11 @@ class _Joiner:
             made, whole = self._joined(turned, joins, op)
             rest: list[Term] = [t for t in terms if t[1] not in gone]
             if rest:
-                body += [*made[:-1], replace(made[-1], out=whole), *summed(op.out, [("add", whole), *rest], op.shape, self.fresh)]
+                body += [
+                    *made[:-1],
+                    replace(made[-1], out=whole),
+                    *summed(op.out, [("add", whole), *rest], op.shape, self.fresh),
+                ]
             else:
                 body += [*made[:-1], replace(made[-1], out=op.out)]
         return replace(loop, body=tuple(in_order([op for op in body if op.out not in gone])))

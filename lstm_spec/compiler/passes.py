@@ -149,9 +149,9 @@ PASSES: tuple[Pass, ...] = (
     drop_unread,
 )
 GRADIENT_PASSES: tuple[Pass, ...] = (
-    *PASSES[:5],
+    *PASSES[:2],
     fold_factors,
-    hoist_input_products,
+    *PASSES[2:6],
     read_hoisted,
     join_gate_gradients,
     leave_loops,

@@ -1,8 +1,8 @@
 r"""A backward pass → text and LaTeX, one step of it or over time.
 
-In LaTeX `\bar{c}_t` is the whole gradient of c at t (`e_c`), `\delta f_t` that of what stands inside f's function (`d_f`),
-and `\overleftarrow{c}_t` what arrives at c from the step after t (`d_c`). Over time the sums are written out: the
-gradient of a parameter is one over all steps, of one sample; a batch adds up its samples.
+In LaTeX `\bar{c}_t` is the whole gradient of c at t (`e_c`), `\delta f_t` that of what stands inside f's function
+(`d_f`), and `\overleftarrow{c}_t` what arrives at c from the step after t (`d_c`). Over time the sums are written out:
+the gradient of a parameter is one over all steps, of one sample; a batch adds up its samples.
 """
 
 from __future__ import annotations
@@ -123,7 +123,10 @@ def _signs(derived: BackwardPass) -> Callable[[str], str]:
     states = {d: own for own, d in known.states.items()}
     others = {d: own for role in (known.parameters, known.inputs) for own, d in role.items()}
     prefix = next(iter(known.taken)).partition("_")[0] + "_"
-    of = {d: "" if len(known.outputs) == 1 else f"{symbol(forward, o).partition('_')[0]}," for o, d in known.outputs.items()}
+    of = {
+        d: "" if len(known.outputs) == 1 else f"{symbol(forward, o).partition('_')[0]},"
+        for o, d in known.outputs.items()
+    }
 
     def sign(name: str) -> str:
         base = name.removesuffix("'")

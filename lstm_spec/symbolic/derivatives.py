@@ -74,7 +74,7 @@ def _derived(function: str, side: int) -> Expr:
 def node_of(expr: Expr, symbols: Mapping[Any, Node]) -> Node:
     """A SymPy expression as a node; a condition becomes `step`. `symbols` has the nodes of its symbols."""
     if expr.is_Symbol:
-        return Call("sigmoid", symbols[Z]) if expr.name == "sigmoid" else symbols[expr]  # type: ignore[no-any-return]
+        return Call("sigmoid", symbols[Z]) if expr.name == "sigmoid" else symbols[expr]
     if expr.is_Rational:
         return number(expr)
     if isinstance(expr, Abs | exp):
@@ -124,7 +124,7 @@ def _pieces(pieces: list[Any], symbols: Mapping[Any, Node]) -> Node:
     if condition == True:  # noqa: E712  # SymPy's own truth
         return node_of(value, symbols)
     is_so, is_not = _condition(condition, symbols)
-    other = _pieces([piece for piece in pieces[1:]], symbols) if rest else Number(0)
+    other = _pieces(pieces[1:], symbols) if rest else Number(0)
     return added(scaled(node_of(value, symbols), is_so), scaled(other, is_not))
 
 
@@ -188,7 +188,7 @@ def negated(node: Node) -> Node:
     """`-node`; twice negated is itself, and a difference turns round."""
     if isinstance(node, Subtract):
         return Subtract(node.right, node.left)  # type: ignore[no-any-return]
-    return node.operand if isinstance(node, Negate) else Negate(node)  # type: ignore[no-any-return]
+    return node.operand if isinstance(node, Negate) else Negate(node)
 
 
 def number(value: Any) -> Node:

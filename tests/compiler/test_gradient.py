@@ -34,9 +34,7 @@ from tests.compiler.torch_oracle import autograd  # noqa: E402
 
 Found = dict[str, Array]
 TOLERANCE = {np.float64: 1e-10, np.float32: 1e-4}
-SEVERAL = parse(
-    "input x[n]\nstate h[k], c[k]\noutput h, m, c\nm = sigmoid(V x)\nc' = tanh(W x + U h) * m\nh' = c' * m"
-)
+SEVERAL = parse("input x[n]\nstate h[k], c[k]\noutput h, m, c\nm = sigmoid(V x)\nc' = tanh(W x + U h) * m\nh' = c' * m")
 
 
 def sized(cell: Cell, **options: Any) -> Layer:
@@ -181,9 +179,7 @@ def test_torchs_gru_and_rnn(kind: str) -> None:
         if kind == "RNN":
             return {"W": arrays["weight_ih"], "U": arrays["weight_hh"], "b": arrays["bias_ih"] + arrays["bias_hh"]}
         stems = {"weight_ih": "W_", "weight_hh": "U_", "bias_ih": "b_W", "bias_hh": "b_U"}
-        return {
-            stem + gate: arrays[n][4 * i : 4 * i + 4] for n, stem in stems.items() for i, gate in enumerate("rzg")
-        }
+        return {stem + gate: arrays[n][4 * i : 4 * i + 4] for n, stem in stems.items() for i, gate in enumerate("rzg")}
 
     x = np.random.default_rng(0).normal(size=(5, 2, 3))
     leaf = torch.tensor(x, requires_grad=True)
@@ -301,7 +297,9 @@ BROKEN: dict[str, tuple[Callable[[Program], Program], str]] = {
         "step l0.backward: l0.e_c.5 = multiply(l0.e_h, l0.e_c.factor) reads l0.e_h, which is not known there",
     ),
     "a weight is turned the wrong way": (
-        in_backward(lambda body: tuple(replace(op, args=("l0.W", "l0.d_z")) if op.kind == "turned" else op for op in body)),
+        in_backward(
+            lambda body: tuple(replace(op, args=("l0.W", "l0.d_z")) if op.kind == "turned" else op for op in body)
+        ),
         "step l0.backward: l0.d_h' = turned(l0.W, l0.d_z) has the shape (3,), not (2,)",
     ),
     "a total is lost": (
@@ -358,14 +356,11 @@ LAYER = lstm(3, 2)
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "no gradient was compiled": (
         lambda: compile_layer(LAYER).gradient(X, LAYER.random(0), D_Y),
-        "error[gradient]: this layer was compiled without its gradient\n"
-        "  help     ls.compile(layer, gradient=True)",
+        "error[gradient]: this layer was compiled without its gradient\n  help     ls.compile(layer, gradient=True)",
     ),
     "d_y has another shape": (
         lambda: compile_layer(LAYER, gradient=True).gradient(X, LAYER.random(0), D_Y[:3]),
-        "error[shape]: d_y does not have the shape of y\n"
-        "  expected (T, B, 2) = (4, 2, 2), as y\n"
-        "  found    (3, 2, 2)",
+        "error[shape]: d_y does not have the shape of y\n  expected (T, B, 2) = (4, 2, 2), as y\n  found    (3, 2, 2)",
     ),
     "d_y has another dtype": (
         lambda: compile_layer(LAYER, gradient=True).gradient(X, LAYER.random(0), D_Y.astype(np.float32)),
@@ -375,9 +370,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "d_state has another name": (
         lambda: compile_layer(LAYER, gradient=True).gradient(X, LAYER.random(0), D_Y, None, {"h": D_Y[0]}),
-        "error[names]: the gradient of the state does not have the layer's names\n"
-        "  expected l0.h, l0.c\n"
-        "  found    h",
+        "error[names]: the gradient of the state does not have the layer's names\n  expected l0.h, l0.c\n  found    h",
     ),
     "the last step of nothing": (
         lambda: compile_layer(lstm(3, 2, output="last"), gradient=True).gradient(X[:0], LAYER.random(0), D_Y[0]),

@@ -109,7 +109,10 @@ def run_layer(layer: Layer, x: Tensor, weights: Tensors, state: Tensors, alive: 
     for index in range(layer.layers):
         sides = []
         for member in (m for m in layer.members if m.index == index):
-            own = [{n[len(member.prefix) + 1 :]: v for n, v in some.items() if n.rpartition(".")[0] == member.prefix} for some in (weights, state)]
+            own = [
+                {n[len(member.prefix) + 1 :]: v for n, v in some.items() if n.rpartition(".")[0] == member.prefix}
+                for some in (weights, state)
+            ]
             taken, here = (sequence.flip(0), alive.flip(0)) if member.reverse else (sequence, alive)
             sized = layer.with_(**dict(member.sizes), layers=1) if index == 0 else _upper(layer, member)
             outputs, final = run_member(sized, taken, *own, here)
@@ -125,8 +128,7 @@ def run_layer(layer: Layer, x: Tensor, weights: Tensors, state: Tensors, alive: 
 
 
 def _upper(layer: Layer, member: Any) -> Layer:
-    sizes = {n: s for n, s in member.sizes.items()}
-    return layer.with_(**sizes, layers=1)
+    return layer.with_(**dict(member.sizes), layers=1)
 
 
 def _merged(layer: Layer, sides: list[Tensor]) -> Tensor:

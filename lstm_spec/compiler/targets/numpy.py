@@ -161,7 +161,9 @@ class _Emitter:
         yield f"    T, B = {scope(program.input)}.shape[:2]"
         yield from self._bindings(scope, letters, {n: scope(n) for n in self._run_arrays()}, self.packed_sizes)
         writer = self._writer(scope)
-        for initial in dict.fromkeys(a for s in program.stages for op in s.before if op.kind == "shift" for a in op.args[1:]):
+        for initial in dict.fromkeys(
+            a for s in program.stages for op in s.before if op.kind == "shift" for a in op.args[1:]
+        ):
             writer.texts[initial] = (ATOM, scope(f"{initial}.first"))
             yield f"    {writer.text(initial)} = {scope(initial)}"
         looped = {name for loop in program.loops for name in self._step_reads(loop)}
@@ -175,7 +177,9 @@ class _Emitter:
     def _return(self, writer: Writer) -> Iterator[str]:
         program, scope = self.program, writer.scope
         if program.gradients is None:
-            yield from wrapped(f"    return {_tuple([writer.text(program.output), *(scope(s.final) for s in program.states)])}")
+            yield from wrapped(
+                f"    return {_tuple([writer.text(program.output), *(scope(s.final) for s in program.states)])}"
+            )
             return
         finals = [scope(s.final) for s in program.states]
         half = len(finals) // 2
