@@ -94,7 +94,7 @@ class Compiled:
         says; a reverse cell starts at each sample's own end.
         """
         packed = self._packed(weights)
-        layer, sequence = hold_sequence(x, packed.layer, packed.dtype)
+        layer, sequence = hold_sequence(x, self._sized(packed), packed.dtype)
         states = hold_states(state, layer, sequence)
         self._check_last(sequence)
         alive = alive_steps(sequence.shape[:2], lengths, mask, self.layer.layout)
@@ -129,7 +129,7 @@ class Compiled:
             hint = "ls.compile(layer, gradient=True)"
             raise OptionError(Finding("gradient", "this layer was compiled without its gradient", help=hint))
         packed = self._packed(weights)
-        layer, sequence = hold_sequence(x, packed.layer, packed.dtype)
+        layer, sequence = hold_sequence(x, self._sized(packed), packed.dtype)
         states = hold_states(state, layer, sequence)
         d_states = hold_states(d_state, layer, sequence, "gradient of the state")
         given = hold_output_gradient(d_y, layer, sequence, states)
@@ -201,6 +201,11 @@ class Compiled:
             message = "these weights were packed for another layer"
             raise TensorError(Finding("packed", message, help="pack them with this one: run.pack(weights)"))
         return weights
+
+    def _sized(self, packed: Packed) -> Layer:
+        """This layer in the sizes of the weights; they may have been packed for another layout of the same code."""
+        layer, layout = packed.layer, self.layer.layout
+        return layer if layer.layout == layout else layer.with_(layout=layout)
 
     def _check_last(self, sequence: Array) -> None:
         layer = self.layer

@@ -57,9 +57,9 @@ def differentiate(cell: Cell) -> Cell:
     <BLANKLINE>
     e_h  = d_h + d_y
     d_h1 = e_h * (1 - h' * h')
-    d_W += d_h1 x^T
-    d_U += d_h1 h^T
-    d_b += d_h1
+    d_W  += d_h1 x^T
+    d_U  += d_h1 h^T
+    d_b  += d_h1
     d_x  = W^T d_h1
     d_h' = U^T d_h1
 
