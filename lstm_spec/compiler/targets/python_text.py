@@ -115,7 +115,24 @@ def layer_norm(z, e):
 ''',
 }
 
-TAKEN = ("np", "range", "reversed", "weights", "packed", "pack", "run", "step", "unit_step", "t", "T", "B")
+TAKEN = (
+    "np",
+    "range",
+    "reversed",
+    "len",
+    "weights",
+    "d_weights",
+    "gradient",
+    "pack_gradient",
+    "packed",
+    "pack",
+    "run",
+    "step",
+    "unit_step",
+    "t",
+    "T",
+    "B",
+)
 RESERVED = {*keyword.kwlist, *TAKEN, *HELPERS}
 WIDTH = 100  # columns of an emitted line
 
