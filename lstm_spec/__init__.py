@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from lstm_spec.layers.weights import State as State
     from lstm_spec.layers.weights import Weights as Weights
     from lstm_spec.symbolic.cell import Cell as Cell
+    from lstm_spec.symbolic.gradient import differentiate as differentiate
     from lstm_spec.symbolic.language import parse as parse
 
 __version__ = "0.1.0"
@@ -100,6 +101,7 @@ PUBLIC: dict[str, tuple[str, str]] = {
     "compile_network": ("compiler.networks", "compile_network"),
     "convert": ("conformance.converting", "convert"),
     "dialects": ("dialects", ""),
+    "differentiate": ("symbolic.gradient", "differentiate"),
     "identify": ("conformance.identification.identifying", "identify"),
     "lstm": ("layers.factory", "lstm"),
     "parse": ("symbolic.language", "parse"),
@@ -146,6 +148,7 @@ __all__ = [
     "compile_network",
     "convert",
     "dialects",
+    "differentiate",
     "identify",
     "lstm",
     "parse",

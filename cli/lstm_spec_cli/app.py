@@ -30,6 +30,7 @@ COMMANDS = (
     "code",
     "cost",
     "solve",
+    "gradients",
     "bounds",
     "cells",
     "unit",
@@ -45,7 +46,7 @@ COMMANDS = (
     "glossary",
 )
 # A negative size must reach the library's own message.
-TAKES_SIZES = ("shapes", "params", "code", "cost", "solve", "bounds", "unit", "network")
+TAKES_SIZES = ("shapes", "params", "code", "cost", "solve", "gradients", "bounds", "unit", "network")
 
 
 def application(asked: str) -> typer.Typer:

@@ -14,20 +14,19 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from sympy import Integer
 
+from lstm_spec.compiler.holding import check_array, hold_output_gradient, hold_sequence, hold_states, rows_of
 from lstm_spec.compiler.lowering import lower
 from lstm_spec.compiler.masks import alive_steps
 from lstm_spec.compiler.passes import optimize
 from lstm_spec.compiler.program import Program, input_shape
 from lstm_spec.compiler.targets.numpy import emit_numpy
-from lstm_spec.errors import Finding, OptionError, SizeError, TensorError, safe
+from lstm_spec.errors import Finding, OptionError, TensorError, safe
 from lstm_spec.layers.layer import Layer
-from lstm_spec.layers.weights import FLOATS, PLAIN, State, hold_weights, solve_sizes
-from lstm_spec.symbolic.printing import size_text
+from lstm_spec.layers.weights import State, Weights, hold_weights
 
 Array = np.ndarray[Any, Any]
-TARGETS: dict[str, Callable[[Program, str], str]] = {"numpy": emit_numpy}
+TARGETS: dict[str, Callable[[Program, str, Program | None], str]] = {"numpy": emit_numpy}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,16 @@ class Packed:
     dtype: np.dtype[Any] | None
     arrays: tuple[Any, ...] = field(repr=False)
     source: str = field(repr=False)
+    backward: tuple[Any, ...] = field(default=(), repr=False)  # as `gradient` reads them
+
+
+@dataclass(frozen=True, slots=True)
+class Grads:
+    """What `Compiled.gradient` finds: the gradient of x in its shape, of each weight and of each initial state."""
+
+    x: Array
+    weights: Weights
+    state: State
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +72,11 @@ class Compiled:
     source: str = field(repr=False)
     target: str
     _functions: Mapping[str, Any] = field(repr=False)
+    backward: Program | None = field(default=None, repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A compiled layer travels as its layer, and is compiled again where it arrives."""
-        return compile_layer, (self.layer, self.target)
+        return compile_layer, (self.layer, self.target, self.backward is not None)
 
     def __call__(
         self,
@@ -84,8 +94,8 @@ class Compiled:
         says; a reverse cell starts at each sample's own end.
         """
         packed = self._packed(weights)
-        layer, sequence = self._sequence(x, packed)
-        states = self._states(state, layer, x.dtype, sequence.shape[1])
+        layer, sequence = hold_sequence(x, self._sized(packed), packed.dtype)
+        states = hold_states(state, layer, sequence)
         self._check_last(sequence)
         alive = alive_steps(sequence.shape[:2], lengths, mask, self.layer.layout)
         run = self._functions["run"] if alive is None else _masked(self.layer, str(self.layer.cell), self.target)
@@ -97,6 +107,44 @@ class Compiled:
         names = [s.before for s in self.program.states]
         result = State({name: np.array(final) for name, final in zip(names, finals, strict=True)})
         return self._laid_out(y), result
+
+    def gradient(
+        self,
+        x: Array,
+        weights: Mapping[str, Array] | Packed,
+        d_y: Array,
+        state: Mapping[str, Array] | None = None,
+        d_state: Mapping[str, Array] | None = None,
+        *,
+        lengths: Any = None,
+        mask: Any = None,
+    ) -> tuple[Array, State, Grads]:
+        """The output, the states, and the gradients of x, of the weights and of the initial state.
+
+        `d_y` is the gradient of y, in its shape; `d_state` that of the states after the last step, no d_state means
+        zeros. A step that is not there adds nothing. Raises OptionError where the layer was compiled without
+        `gradient=True`, or its padding runs on.
+        """
+        if not self.backward:
+            hint = "ls.compile(layer, gradient=True)"
+            raise OptionError(Finding("gradient", "this layer was compiled without its gradient", help=hint))
+        packed = self._packed(weights)
+        layer, sequence = hold_sequence(x, self._sized(packed), packed.dtype)
+        states = hold_states(state, layer, sequence)
+        d_states = hold_states(d_state, layer, sequence, "gradient of the state")
+        given = hold_output_gradient(d_y, layer, sequence, states)
+        alive = alive_steps(sequence.shape[:2], lengths, mask, self.layer.layout)
+        run = self._functions["gradient"]
+        if alive is not None:
+            run = _masked(self.layer, str(self.layer.cell), self.target, gradient=True)
+        sequences = (sequence, given) if alive is None else (sequence, alive, given)
+        with np.errstate(all="ignore"):
+            y, finals, d_x, d_weights, d_initial = run(packed.backward, *sequences, *states, *d_states)
+        names = list(layer.state_shapes())
+        of_states = (State({n: np.array(v) for n, v in zip(names, some, strict=True)}) for some in (finals, d_initial))
+        after, d_first = of_states
+        d_x = d_x if self.layer.layout == "time" else d_x.swapaxes(0, 1)
+        return self._laid_out(y), after, Grads(np.array(d_x), Weights(d_weights), d_first)
 
     def step(
         self, x_t: Array, weights: Mapping[str, Array] | Packed, state: Mapping[str, Array] | None = None
@@ -116,8 +164,8 @@ class Compiled:
             )
         packed = self._packed(weights)
         (width,) = input_shape(packed.layer)
-        expected = f"(B, {self._rows(packed.layer)})"
-        _check_array("x_t", x_t, packed.dtype, expected)
+        expected = f"(B, {rows_of(packed.layer)})"
+        check_array("x_t", x_t, packed.dtype, expected)
         if x_t.ndim != 2 or (width.is_Integer and x_t.shape[1] != width):
             raise TensorError(Finding("shape", "x_t is not one step of the input", "", expected, str(x_t.shape)))
         time = 0 if self.layer.layout == "time" else 1
@@ -130,7 +178,7 @@ class Compiled:
         """One sample without a batch axis: `x (T, n)` → `y (T, D·k)`, each state `(width,)` in and out."""
         if not isinstance(x, np.ndarray) or x.ndim != 2:
             found = str(x.shape) if isinstance(x, np.ndarray) else type(x).__name__
-            raise TensorError(Finding("shape", "x is not one sample", "", f"(T, {self._rows(self.layer)})", found))
+            raise TensorError(Finding("shape", "x is not one sample", "", f"(T, {rows_of(self.layer)})", found))
         alone = None if state is None else {name: np.expand_dims(array, 0) for name, array in state.items()}
         leading = self.layer.layout == "batch"
         y, after = self(np.expand_dims(x, 0 if leading else 1), weights, alone)
@@ -141,7 +189,8 @@ class Compiled:
         """The weights, checked and gathered once; goes wherever weights go."""
         layer, held = hold_weights(self.layer, weights)
         dtype = next(iter(held.values())).dtype if held else None
-        return Packed(layer, dtype, self._functions["pack"](held), self.source)
+        backward = self._functions["pack_gradient"](held) if self.backward else ()
+        return Packed(layer, dtype, self._functions["pack"](held), self.source, backward)
 
     # ---- what comes in ----
 
@@ -153,65 +202,10 @@ class Compiled:
             raise TensorError(Finding("packed", message, help="pack them with this one: run.pack(weights)"))
         return weights
 
-    def _rows(self, layer: Layer) -> str:
-        """`n = 5`, the input's rows in the cell's letters and as a number."""
-        (own,), (width,) = layer.cell.inputs[0].size, input_shape(layer)
-        letters = size_text(own, layer.cell.letters)
-        return letters if own == width else f"{letters} = {size_text(width)}"
-
-    def _sequence(self, x: Array, packed: Packed) -> tuple[Layer, Array]:
-        """x, time first; and the layer with the sizes that only x shows."""
-        axes = "(T, B, {})" if self.layer.layout == "time" else "(B, T, {})"
-        expected = axes.format(self._rows(packed.layer))
-        _check_array("x", x, packed.dtype, expected)
-        shape = (*map(Integer, x.shape[:-1]), *input_shape(packed.layer))
-        layer = solve_sizes(packed.layer, {"x": shape}, {"x": x})
-        (width,) = input_shape(layer)
-        if x.ndim != 3 or x.shape[2] != width:
-            sample = x.ndim == 2 and x.shape[1] == width
-            alone = "x[:, None, :]" if self.layer.layout == "time" else "x[None]"
-            hint = f"one sample has a batch of 1: {alone}" if sample else ""
-            raise TensorError(
-                Finding("shape", "x does not have the derived shape", "", expected, str(x.shape), help=hint)
-            )
-        return layer, x if self.layer.layout == "time" else x.swapaxes(0, 1)
-
-    def _states(self, state: Mapping[str, Array] | None, layer: Layer, dtype: np.dtype[Any], batch: int) -> list[Array]:
-        """The initial states in the program's order; zeros where none are given."""
-        given = {} if state is None else self._named(state)
-        shapes = {name: (Integer(batch), *shape) for name, shape in layer.state_shapes().items()}
-        for name, array in given.items():
-            expected = f"(B, {shapes[name][1]}) = ({batch}, {shapes[name][1]})"
-            _check_array(name, array, dtype, expected, of="the weights" if self.program.parameters else "x")
-        layer = solve_sizes(layer, {name: shapes[name] for name in given}, given)
-        if layer.open_letters:
-            sizes = ", ".join(layer.open_letters)
-            raise SizeError(Finding("size", f"no array says what {sizes} is", help="give it to the layer: layer.at(…)"))
-        widths = {name: int(shape[0]) for name, shape in layer.state_shapes().items()}
-        for name, array in given.items():
-            if array.shape != (batch, widths[name]):
-                expected = f"(B, {widths[name]}) = ({batch}, {widths[name]})"
-                raise TensorError(
-                    Finding("shape", f"{name} does not have the derived shape", "", expected, str(array.shape))
-                )
-        names = [s.before for s in self.program.states]
-        return [given[name] if state is not None else np.zeros((batch, widths[name]), dtype) for name in names]
-
-    def _named(self, state: Mapping[str, Array]) -> dict[str, Array]:
-        """The states under their full names; a layer of one cell may leave out the prefix."""
-        names = list(self.layer.state_shapes())
-        if not isinstance(state, Mapping):
-            kind = type(state).__name__
-            raise TensorError(
-                Finding("type", "the state is no mapping", expected=f"arrays by name: {', '.join(names)}", found=kind)
-            )
-        prefix = f"{self.layer.members[0].prefix}." if len(self.layer.members) == 1 else ""
-        full = {prefix + str(n) if prefix + str(n) in names else n: array for n, array in state.items()}
-        if set(full) != set(names) or len(full) != len(state):
-            found = ", ".join(safe(n, 40) for n in state) or "nothing"
-            wanted = ", ".join(names) or "none"
-            raise TensorError(Finding("names", "the state does not have the layer's names", "", wanted, found))
-        return full
+    def _sized(self, packed: Packed) -> Layer:
+        """This layer in the sizes of the weights; they may have been packed for another layout of the same code."""
+        layer, layout = packed.layer, self.layer.layout
+        return layer if layer.layout == layout else layer.with_(layout=layout)
 
     def _check_last(self, sequence: Array) -> None:
         layer = self.layer
@@ -226,29 +220,11 @@ class Compiled:
         return np.array(laid_out) if self.layer.output == "last" else laid_out
 
 
-def _check_array(name: str, array: Any, dtype: np.dtype[Any] | None, expected: str, of: str = "the weights") -> None:
-    """Hold an array to the dtype of others; to one of the two where none is given."""
-    if type(array) is not np.ndarray:
-        kind = type(array).__name__
-        raise TensorError(Finding("type", f"{name} is no plain NumPy array", "", expected, kind, help=PLAIN))
-    if array.dtype not in FLOATS or array.dtype != (dtype or array.dtype):
-        others = f"; {of} {'is' if of == 'x' else 'are'} {dtype}" if dtype else ""
-        cast = f"{name}.astype(np.{dtype or 'float64'})" + (f", or cast {of}" if dtype else "")
-        raise TensorError(
-            Finding(
-                "dtype",
-                f"{name} is {array.dtype}{others}",
-                expected="one dtype, float32 or float64",
-                help=f"nothing is cast in silence: {cast}",
-            )
-        )
-
-
-def compile_layer(layer: Layer, target: str = "numpy") -> Compiled:
+def compile_layer(layer: Layer, target: str = "numpy", gradient: bool = False) -> Compiled:
     """A layer that runs, as code for a target; `ls.compile`.
 
-    Compiling is pure: the same layer gives the same source, byte for byte. Raises OptionError for a target that does
-    not exist or cannot express the layer.
+    With `gradient` it also has the backward pass. Compiling is pure: the same layer gives the same source, byte for
+    byte. Raises OptionError for a target that does not exist or cannot express the layer.
     """
     if not isinstance(layer, Layer):
         kind = type(layer).__name__
@@ -256,22 +232,24 @@ def compile_layer(layer: Layer, target: str = "numpy") -> Compiled:
         raise OptionError(Finding("type", f"a {safe(kind, 40)} is no layer", expected="a Layer", help=hint))
     if target not in TARGETS:
         raise OptionError(Finding("target", f"no target is called {safe(target, 40)}", expected=", ".join(TARGETS)))
-    return _compiled(layer, str(layer.cell), target)
+    return _compiled(layer, str(layer.cell), target, bool(gradient))
 
 
 @lru_cache(maxsize=128)
-def _compiled(layer: Layer, text: str, target: str) -> Compiled:
+def _compiled(layer: Layer, text: str, target: str, gradient: bool) -> Compiled:
     """The text takes part because equal cells may be written differently, and their source shows it."""
     program = optimize(lower(layer))
-    source = TARGETS[target](program, _title(layer))
-    return Compiled(layer, program, source, target, _load(source))
+    backward = optimize(lower(layer, gradient=True)) if gradient else None
+    source = TARGETS[target](program, _title(layer), backward)
+    return Compiled(layer, program, source, target, _load(source), backward)
 
 
 @lru_cache(maxsize=128)
-def _masked(layer: Layer, text: str, target: str) -> Callable[..., Any]:
-    """The `run` of the same layer with a mask; it reads the same packed weights."""
-    program = optimize(lower(layer, masked=True))
-    run: Callable[..., Any] = _load(TARGETS[target](program, _title(layer)))["run"]
+def _masked(layer: Layer, text: str, target: str, gradient: bool = False) -> Callable[..., Any]:
+    """The `run` or `gradient` of the same layer with a mask; it reads the same packed weights."""
+    program = optimize(lower(layer, masked=True, gradient=gradient))
+    functions = _load(TARGETS[target](program, _title(layer), None))
+    run: Callable[..., Any] = functions["gradient" if gradient else "run"]
     return run
 
 

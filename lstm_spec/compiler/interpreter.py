@@ -32,6 +32,7 @@ COMPUTE: dict[str, Callable[..., Any]] = {
     "divide": lambda a, b: a / b,
     "negate": lambda a: -a,
     "product": lambda w, x: np.einsum("rc,...c->...r", w, x),
+    "turned": lambda w, x: np.einsum("rc,...r->...c", w, x),
     "transpose": np.transpose,
     "stack": lambda *a: np.concatenate(a, axis=0),
     "join": lambda *a: np.concatenate(a, axis=-1),
@@ -42,6 +43,12 @@ COMPUTE: dict[str, Callable[..., Any]] = {
     "apart": lambda *a: np.stack(a, axis=-3),
     "select": lambda alive, new, old: np.where(alive, new, old),
     "last": lambda z: z[-1],
+    "place_last": lambda d, z: np.concatenate([np.zeros_like(z[:-1]), [d]])[: len(z)],
+    "shift": lambda z, initial: np.concatenate([[initial], z])[: len(z)],
+    "side": lambda z, number: z[..., int(number), :, :],
+    "outer_sum": lambda u, v: np.tensordot(u, v, axes=(axes := tuple(range(u.ndim - 1)), axes)),
+    "sum": lambda z: z.sum(axis=tuple(range(z.ndim - 1))),
+    "block": lambda w, start, stop: w[start:stop],
     "sigmoid": lambda z: (1 + np.tanh(z / 2)) / 2,
     "tanh": np.tanh,
     "relu": lambda z: np.where(z <= 0, 0, z),  # NaN stays
@@ -67,12 +74,14 @@ COMPUTE: dict[str, Callable[..., Any]] = {
 class Interpreted:
     """What a program computed: its output, the final states by their names in the program, and every step.
 
-    `steps` maps a loop's name to its steps' values by name, in the order the loop took them.
+    `steps` maps a loop's name to its steps' values by name, in the order the loop took them; `results` has all that
+    goes out, in the program's order.
     """
 
     output: Array
     finals: Mapping[str, Array]
     steps: Mapping[str, list[Values]]
+    results: tuple[Array, ...] = ()
 
 
 def interpret(
@@ -81,20 +90,24 @@ def interpret(
     weights: Mapping[str, Array],
     state: Mapping[str, Array],
     alive: Array | None = None,
+    d_y: Array | None = None,
 ) -> Interpreted:
     """Everything that a program computes.
 
-    `x (T, B, n)` is time-major; `weights` and `state` (each (B, width)) have full names; a masked program takes `alive
-    (T, B, 1)`. Open sizes are taken from the arrays; every number is computed in the arrays' own precision.
+    `x (T, B, n)` is time-major; `weights` and `state`(each (B, width)) have full names; a masked program takes `alive
+    (T, B, 1)`, one with gradients `d_y` and, among its states, the gradients of the final ones. Open sizes are
+    taken from the arrays; every number is computed in the arrays' own precision.
     """
-    return _Interpreter(program, x, weights, alive).run(state)
+    given = {program.input: x} | ({program.mask: alive} if program.mask else {})
+    given |= {program.gradients.output: d_y} if program.gradients else {}
+    return _Interpreter(program, given, weights).run(state)
 
 
 class _Interpreter:
-    def __init__(self, program: Program, x: Array, weights: Mapping[str, Array], alive: Array | None) -> None:
+    def __init__(self, program: Program, sequences: Values, weights: Mapping[str, Array]) -> None:
         self.program = program
         self.weights: Values = dict(weights)
-        self.sequences: Values = {program.input: x} | ({program.mask: alive} if program.mask else {})
+        self.sequences: Values = sequences
         self.shapes = shapes(program)
         self.sizes = self._found_sizes()
 
@@ -114,16 +127,17 @@ class _Interpreter:
         finals: Values = {}
         steps: dict[str, list[Values]] = {}
         for stage in self.program.stages:
-            self._compute(stage.before, self.sequences, self.weights)
+            self._compute(stage.before, self.sequences, self.weights | dict(state))
             finished: Values = {}
             for loop in stage.loops:
                 steps[loop.name], sequences, last = self._loop(loop, state)
-                finished |= sequences
+                finished |= sequences | last
                 finals |= last
             self.sequences |= finished
-        after = self.sequences | finals
+        after = self.sequences
         self._compute(self.program.after, after, self.weights)
-        return Interpreted(after[self.program.output], finals, steps)
+        results = tuple(after[name] for name in self.program.results)
+        return Interpreted(after[self.program.output], finals, steps, results)
 
     def _compute(self, ops: Iterable[Op], own: Values, outer: Values) -> None:
         for op in ops:
@@ -132,7 +146,7 @@ class _Interpreter:
     def _value(self, op: Op, known: Values) -> Any:
         if op.kind == "constant":
             return float(op.numbers[0])
-        is_bounds = op.kind in ("rows", "columns")
+        is_bounds = op.kind in ("rows", "columns", "block")
         numbers = [int(n.xreplace(self.sizes)) if is_bounds else float(n) for n in op.numbers]
         args = [known[a] for a in op.args]
         value = COMPUTE[op.kind](*args, *numbers)
@@ -143,17 +157,25 @@ class _Interpreter:
         """One direction over time: its steps, the sequences it puts out, its states after the last step."""
         x = self.sequences[self.program.input]
         carried: Values = {s.before: state[s.before] for s in loop.states}
+        totals: Values = {op.out: self._nothing(op, x) for op in loop.totals}
         steps: list[Values] = []
-        for t in range(len(x)):
-            local = carried | {name: sequence[t] for name, sequence in self.sequences.items()}
+        times = range(len(x))
+        for t in reversed(times) if loop.backward else times:
+            local = carried | {n: z[t] for n, z in self.sequences.items() if np.shape(z)[:1] == x.shape[:1]}
             self._compute(loop.body, local, self.weights)
             steps.append(local)
             carried = {s.before: local[s.after] for s in loop.states}
+            for op in loop.totals:
+                totals[op.out] = totals[op.out] + self._value(op, local | self.weights)
+        in_time = steps[::-1] if loop.backward else steps
         sequences = {
-            sequence: np.stack([step[value] for step in steps]) if steps else self._empty(value, x)
+            sequence: np.stack([step[value] for step in in_time]) if steps else self._empty(value, x)
             for sequence, value in loop.outputs.items()
         }
-        return steps, sequences, {s.final: carried[s.before] for s in loop.states}
+        return steps, sequences | totals, {s.final: carried[s.before] for s in loop.states}
+
+    def _nothing(self, op: Op, x: Array) -> Array:
+        return np.zeros([int(size.xreplace(self.sizes)) for size in op.shape], x.dtype)
 
     def _empty(self, value: str, x: Array) -> Array:
         return np.zeros((0, x.shape[1], int(self.shapes[value][0].xreplace(self.sizes))), x.dtype)

@@ -12,6 +12,7 @@ from typing import Any
 from sympy import Integer
 
 from lstm_spec.compiler.gates import GatePacker, merge_activations, neighbours
+from lstm_spec.compiler.leaving import fold_factors, join_gate_gradients, leave_loops, read_hoisted
 from lstm_spec.compiler.program import SEQUENCE, STEP, WEIGHT, Loop, Op, Program, levels, shapes, uses
 from lstm_spec.compiler.sums import Fresh, Sums, Term, added_first, change_bodies, in_order, summed, tallest
 from lstm_spec.compiler.verifier import verify
@@ -147,10 +148,20 @@ PASSES: tuple[Pass, ...] = (
     hoist_input_products,
     drop_unread,
 )
+GRADIENT_PASSES: tuple[Pass, ...] = (
+    *PASSES[:2],
+    fold_factors,
+    *PASSES[2:6],
+    read_hoisted,
+    join_gate_gradients,
+    leave_loops,
+    drop_unread,
+)
 
 
-def optimize(program: Program, passes: tuple[Pass, ...] = PASSES) -> Program:
-    """The program after every pass, verified after each."""
-    for change in passes:
+def optimize(program: Program, passes: tuple[Pass, ...] | None = None) -> Program:
+    """The program after every pass, verified after each; without `passes` those for its kind."""
+    default = GRADIENT_PASSES if program.gradients else PASSES
+    for change in default if passes is None else passes:
         program = verify(change(program))
     return program

@@ -30,6 +30,7 @@ KINDS = {
     "constant",  # a number
     "negate",
     "product",  # (W, x): W x for every sample
+    "turned",  # (W, x): W^T x for every sample
     "transpose",  # a weight matrix
     "stack",  # weights one under the other
     "columns",  # of a weight matrix, from, to
@@ -40,13 +41,21 @@ KINDS = {
     "apart",  # sequences side by side, on an axis before the batch
     "select",  # (alive, new, old): new where the sample's step is alive, else old
     "last",  # the last step of a sequence
+    "place_last",  # (d, sequence): d at the last step of a sequence like that one, 0 before
+    "shift",  # (sequence, state): what was before each step, first the initial state
+    "side",  # of sequences side by side, the one with that number
+    "outer_sum",  # (u, v): the sum of u v^T over time and batch
+    "sum",  # the sum over time and batch
+    "block",  # of a matrix, rows from, to
     *ELEMENTWISE,
     *FUNCTIONS,
 }
 
-OF_WEIGHTS = {"product", "transpose", "columns", "stack"}  # what stands first is a weight
-OF_SEQUENCES = {"reverse_time", "last", "apart"}  # over time: never in a step
-ARGUMENTS = {"constant": 0, "product": 2, "spread": 2, "apart": 2, "select": 3, **dict.fromkeys(ELEMENTWISE, 2)}
+OF_WEIGHTS = {"product", "turned", "transpose", "columns", "stack"}  # what stands first is a weight
+TOTALS = {"outer_sum", "sum"}  # over time and batch: of a loop, or of sequences
+OF_SEQUENCES = {"reverse_time", "last", "apart", "place_last", "shift", "side", *TOTALS}  # over time: never in a step
+TWO = ("product", "turned", "spread", "apart", "place_last", "shift", "outer_sum", *ELEMENTWISE)
+ARGUMENTS = {"constant": 0, "select": 3, **dict.fromkeys(TWO, 2)}
 ARGUMENTS |= {name: function.tensors for name, function in FUNCTIONS.items()}
 
 
@@ -77,12 +86,18 @@ class Carried:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """One direction of one layer: `body` once a step. `outputs` maps a sequence's name to the step's value."""
+    """One direction of one layer: `body` once a step. `outputs` maps a sequence's name to the step's value.
+
+    `totals` are ops of `TOTALS` on the step's values, added up over the steps. A `backward` loop takes the steps from
+    the last to the first; every sequence that it reads or puts out is in the order of the forward loop.
+    """
 
     name: str
     states: tuple[Carried, ...]
     body: tuple[Op, ...]
     outputs: Mapping[str, str]
+    totals: tuple[Op, ...] = ()
+    backward: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +106,20 @@ class Stage:
 
     before: tuple[Op, ...]
     loops: tuple[Loop, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gradients:
+    """What a program's backward loops take and give: the gradient of y in; those of x and the parameters out.
+
+    The gradients of the final states come in as the states of the backward loops, and leave as those of the initial
+    states; `states` has the name of each, `l0.h` → `l0.d_h`.
+    """
+
+    output: str
+    input: str
+    parameters: Mapping[str, str]
+    states: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +137,19 @@ class Program:
     after: tuple[Op, ...]
     output: str
     mask: str | None = None
+    gradients: Gradients | None = None
 
     @property
     def inputs(self) -> dict[str, tuple[Size, ...]]:
         """The sequences that come in, with their shapes."""
-        return {self.input: input_shape(self.layer)} | ({self.mask: (Integer(1),)} if self.mask else {})
+        found = {self.input: input_shape(self.layer)} | ({self.mask: (Integer(1),)} if self.mask else {})
+        return found | ({self.gradients.output: (self.layer.output_width,)} if self.gradients else {})
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """What goes out: y, every state after its loop, the gradients of x and of each parameter."""
+        given = (self.gradients.input, *self.gradients.parameters.values()) if self.gradients else ()
+        return (self.output, *(s.final for s in self.states), *given)
 
     @property
     def loops(self) -> tuple[Loop, ...]:
@@ -121,8 +158,10 @@ class Program:
 
     @property
     def states(self) -> tuple[Carried, ...]:
-        """Every state of every loop, in order."""
-        return tuple(state for loop in self.loops for state in loop.states)
+        """Every state of every loop: the forward ones in order, then their gradients in the same order."""
+        found = {state.before: state for loop in self.loops for state in loop.states}
+        back = [found.pop(d) for d in self.gradients.states.values()] if self.gradients else []
+        return (*found.values(), *back)
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
@@ -130,21 +169,25 @@ class Program:
     def _lines(self) -> Iterator[str]:
         yield from self._region("pack", self.pack)
         for number, stage in enumerate(self.stages):
-            yield from self._region(f"before l{number}", stage.before)
+            later = 2 * self.layer.layers - 1 - number
+            title = f"before l{number}" if number < self.layer.layers else f"before l{later}.backward"
+            yield from self._region(title, stage.before)
             for loop in stage.loops:
                 carried = ", ".join(f"{s.before} -> {s.after}" for s in loop.states)
-                yield from self._region(f"step {loop.name}: {carried}", loop.body)
+                time = ", from the last" if loop.backward else ""
+                yield from self._region(f"step {loop.name}{time}: {carried}", loop.body)
                 yield from (f"  {sequence}[t] = {value}" for sequence, value in loop.outputs.items())
+                yield from self._region("", loop.totals, "+=")
         yield from self._region("after", self.after)
-        yield f"return {', '.join([self.output, *(s.final for s in self.states)])}"
+        yield f"return {', '.join(self.results)}"
 
-    def _region(self, title: str, ops: tuple[Op, ...]) -> Iterator[str]:
-        if ops or title.startswith("step"):
+    def _region(self, title: str, ops: tuple[Op, ...], sign: str = "=") -> Iterator[str]:
+        if title and (ops or title.startswith("step")):
             yield title
         letters = self.layer.cell.letters
         for op in ops:
             shape = ", ".join(size_text(s, letters) for s in op.shape)
-            yield f"  {op!s:<52} ({shape})"
+            yield f"  {str(op).replace(' = ', f' {sign} ', 1):<52} ({shape})"
 
 
 # ---- walking and rebuilding ----
@@ -156,7 +199,8 @@ def levels(program: Program) -> dict[str, int]:
 
     def add(ops: Iterable[Op], least: int) -> None:
         for op in ops:
-            known[op.out] = max([least, *(known[a] for a in op.args)])
+            is_over_time = op.kind in OF_SEQUENCES  # an initial state too is known before its loop
+            known[op.out] = SEQUENCE if is_over_time else max([least, *(known[a] for a in op.args)])
 
     add(program.pack, WEIGHT)
     for stage in program.stages:
@@ -164,7 +208,8 @@ def levels(program: Program) -> dict[str, int]:
         for loop in stage.loops:
             known |= dict.fromkeys((s.before for s in loop.states), STEP)
             add(loop.body, WEIGHT)
-            known |= dict.fromkeys([*loop.outputs, *(s.final for s in loop.states)], SEQUENCE)
+            finished = [*loop.outputs, *(s.final for s in loop.states), *(op.out for op in loop.totals)]
+            known |= dict.fromkeys(finished, SEQUENCE)
     add(program.after, WEIGHT)
     return known
 
@@ -178,7 +223,7 @@ def shapes(program: Program) -> dict[str, tuple[Size, ...]]:
         known |= {op.out: op.shape for op in stage.before}
         for loop in stage.loops:
             known |= {s.before: s.shape for s in loop.states} | {s.final: s.shape for s in loop.states}
-            known |= {op.out: op.shape for op in loop.body}
+            known |= {op.out: op.shape for op in (*loop.body, *loop.totals)}
             known |= {sequence: known[value] for sequence, value in loop.outputs.items()}
     known |= {op.out: op.shape for op in program.after}
     return known
@@ -193,12 +238,13 @@ def input_shape(layer: Layer) -> tuple[Size, ...]:
 
 def uses(program: Program) -> dict[str, int]:
     """How often each name is read."""
-    counted: dict[str, int] = {program.output: 1}
+    counted: dict[str, int] = {}
     ops = [*program.pack, *program.after, *(op for s in program.stages for op in s.before)]
-    ops += [op for loop in program.loops for op in loop.body]
+    ops += [op for loop in program.loops for op in (*loop.body, *loop.totals)]
     read = [a for op in ops for a in op.args]
     read += [v for loop in program.loops for v in (*loop.outputs.values(), *(s.after for s in loop.states))]
-    for name in read:
+    finals = {s.final for s in program.states}
+    for name in [*read, *(name for name in program.results if name not in finals)]:
         counted[name] = counted.get(name, 0) + 1
     return counted
 
@@ -211,11 +257,13 @@ def op_shape(kind: str, args: list[tuple[Size, ...]], numbers: tuple[Any, ...] =
         raise InternalError(f"{kind} of {len(args)}")
     if kind == "constant":
         return ()
-    if kind == "product":
-        (rows, columns), (found,) = args
+    if kind in ("product", "turned"):
+        (rows, columns), (found,) = args[0] if kind == "product" else args[0][::-1], args[1]
         if columns != found:
             raise InternalError(f"a product of {columns} columns and {found} rows")
         return (rows,)
+    if kind == "outer_sum":
+        return (args[0][0], args[1][0])
     if kind == "spread":
         return args[0]
     if kind == "select":
@@ -228,6 +276,10 @@ def op_shape(kind: str, args: list[tuple[Size, ...]], numbers: tuple[Any, ...] =
         if len({a[1:] for a in args}) > 1:
             raise InternalError(f"{kind} of different widths: {args}")
         return (sum((a[0] for a in args), Integer(0)), *args[0][1:])
+    if kind == "block":
+        if numbers[0].is_negative or (args[0][0] - numbers[1]).is_negative or len(args[0]) != 2:
+            raise InternalError(f"block {numbers[0]} to {numbers[1]} of {args[0]}")
+        return (numbers[1] - numbers[0], args[0][1])
     if kind in ("rows", "columns") and (numbers[0].is_negative or (args[0][-1] - numbers[1]).is_negative):
         raise InternalError(f"{kind} {numbers[0]} to {numbers[1]} of {args[0][-1]}")
     if kind == "rows":

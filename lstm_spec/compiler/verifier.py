@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lstm_spec.compiler.program import OF_SEQUENCES, OF_WEIGHTS, Loop, Op, Program, Size, op_shape
+from lstm_spec.compiler.program import OF_SEQUENCES, OF_WEIGHTS, TOTALS, Loop, Op, Program, Size, op_shape
 from lstm_spec.errors import InternalError
 
 
@@ -26,6 +26,7 @@ class _Verifier:
         self.weights: dict[str, tuple[Size, ...]] = dict(program.parameters)
         self.sequences: dict[str, tuple[Size, ...]] = program.inputs
         self.defined = {*self.weights, *self.sequences}
+        self.initial = {s.before: s.shape for s in program.states}
         self.before = {f"before l{number}" for number in range(len(program.stages))}
 
     def run(self) -> None:
@@ -38,8 +39,9 @@ class _Verifier:
                 finished |= self._loop(loop)
             self.sequences |= finished
         self._region("after", program.after, self.sequences, self.weights)
-        if program.output not in self.sequences:
-            raise InternalError(f"the output {program.output} is not computed")
+        for name in program.results:
+            if name not in self.sequences and name not in {s.final for s in program.states}:
+                raise InternalError(f"the output {name} is not computed")
 
     def _loop(self, loop: Loop) -> dict[str, tuple[Size, ...]]:
         local = {s.before: s.shape for s in loop.states}
@@ -55,6 +57,12 @@ class _Verifier:
             raise InternalError(f"{loop.name}: {missing[0]} is put out but not computed")
         results = {sequence: readable[value] for sequence, value in loop.outputs.items()}
         results |= {s.final: s.shape for s in loop.states}
+        for op in loop.totals:
+            if op.kind not in TOTALS or any(a not in readable for a in op.args):
+                raise InternalError(f"{loop.name}: {op} is no total of what is known there")
+            if op.shape != op_shape(op.kind, [readable[a] for a in op.args], op.numbers):
+                raise InternalError(f"{loop.name}: {op} has the wrong shape {op.shape}")
+            results[op.out] = op.shape
         for name in results:
             self._define(name, loop.name)
         return results
@@ -63,7 +71,7 @@ class _Verifier:
         self, title: str, ops: tuple[Op, ...], own: dict[str, tuple[Size, ...]], outer: Mapping[str, tuple[Size, ...]]
     ) -> None:
         for op in ops:
-            readable = own | dict(outer)
+            readable = own | dict(outer) | (self.initial if op.kind == "shift" else {})
             for name in op.args:
                 if name not in readable:
                     raise InternalError(f"{title}: {op} reads {name}, which is not known there")

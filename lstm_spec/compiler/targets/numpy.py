@@ -20,13 +20,34 @@ from lstm_spec.symbolic.printing import size_text
 STRANGE = r'[^ -~]|["\\]'  # what no equation that was parsed has, and would end a docstring
 
 
-def emit_numpy(program: Program, title: str) -> str:
-    """The module's source: `pack`, one step function for each loop, `run`.
+def emit_numpy(program: Program, title: str, gradient: Program | None = None) -> str:
+    """The module's source: `pack`, one step function for each loop, `run`; with `gradient` the same for that program.
 
     `run(packed, x, *states)` takes x (T, B, n) and each state (B, width), in the program's order, and returns the
-    output followed by the states after the last step. Raises SizeError when a size is open and no array has it.
+    output followed by the states after the last step. `gradient(packed, x, d_y, *states)` takes the gradients of the
+    final states behind the states, and returns y, the states, d_x, the parameters' gradients by name, and those of the
+    initial states. A program with gradients alone has no `run`. Raises SizeError when a size is open and no array has
+    it.
     """
-    return "\n".join(_Emitter(program).lines(title)).rstrip() + "\n"
+    emitters = [_Emitter(one) for one in (program, gradient) if one is not None]
+    lines = [*_head(program, title, {op.kind for e in emitters for op in e.ops()})]
+    packs = [list(emitter.pack_weights())[2:] for emitter in emitters]
+    for emitter, pack in zip(emitters, packs, strict=True):
+        same = emitter is not emitters[0] and pack == packs[0]
+        lines += ["", *(["pack_gradient = pack  # both read the same"] if same else emitter.pack_weights()), ""]
+        lines += [*emitter.lines()]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _head(program: Program, title: str, kinds: set[str]) -> Iterator[str]:
+    yield f'"""{title}'
+    yield ""
+    equations = replace(program.layer.cell, description="")  # a description is free text: kept out of source
+    yield from (f"    {re.sub(STRANGE, '?', line)}".rstrip() for line in str(equations).splitlines())
+    yield '"""'
+    yield from ("", "import numpy as np", "")
+    for kind in sorted(kinds & set(HELPERS)):
+        yield from ("", HELPERS[kind])
 
 
 class _Emitter:
@@ -34,14 +55,16 @@ class _Emitter:
         self.program = program
         self.shapes = shapes(program)
         self.read = uses(program)
-        single = len(program.loops) == 1
-        self.prefix = f"{program.loops[0].name}." if single else ""
-        self.step_name = {loop.name: "step" if single else f"step_{identifier(loop.name)}" for loop in program.loops}
+        forward = [loop.name for loop in program.loops if not loop.backward]
+        self.single = len(forward) == 1
+        self.prefix = f"{forward[0]}." if self.single else ""
+        self.pack, self.run = ("pack_gradient", "gradient") if program.gradients else ("pack", "run")
+        self.step_name = {loop.name: self._step_name(loop) for loop in program.loops}
         self.named = frozenset(program.layer.cell.defined)
         put_out = [sequence for loop in program.loops for sequence in loop.outputs]
         self.sequences = {*program.inputs, *put_out, *(op.out for s in program.stages for op in s.before)}
         self.packed = self._packed_names()
-        self.functions = frozenset(self.step_name.values())
+        self.functions = frozenset(self.step_name.values()) | ({self.run, self.pack} - {"run", "pack"})
         self.step_sizes = {loop.name: self._passed_sizes(loop) for loop in program.loops}
         self.packed_sizes = self._packed_sizes()
 
@@ -55,21 +78,20 @@ class _Emitter:
         known = [*program.parameters, *(op.out for op in program.pack)]
         return [name for name in known if name in wanted and name not in inlined]
 
-    def lines(self, title: str) -> Iterator[str]:
-        yield f'"""{title}'
-        yield ""
-        equations = replace(self.program.layer.cell, description="")  # a description is free text: kept out of source
-        yield from (f"    {re.sub(STRANGE, '?', line)}".rstrip() for line in str(equations).splitlines())
-        yield '"""'
-        yield from ("", "import numpy as np", "")
-        for kind in sorted({op.kind for op in self._all_ops()} & set(HELPERS)):
-            yield from ("", HELPERS[kind])
-        yield from ("", *self._pack(), "")
-        for loop in self.program.loops:
-            yield from ("", *self._step(loop), "")
-        yield from ("", *self._run())
+    def _step_name(self, loop: Loop) -> str:
+        """`step`, `step_l0_reverse`; where gradients follow, `step_saving` and `step_back`."""
+        kind = "back" if loop.backward else "saving" if self.program.gradients else ""
+        of = "" if self.single else identifier(_member(loop))
+        return "_".join(filter(None, ["step", kind, of]))
 
-    def _all_ops(self) -> Iterator[Op]:
+    def lines(self) -> Iterator[str]:
+        """The functions of the program."""
+        for loop in filter(_results, self.program.loops):
+            yield from ("", *self._step(loop), "")
+        yield from ("", *self._run(), "")
+
+    def ops(self) -> Iterator[Op]:
+        """Every op of the program."""
         yield from self.program.pack
         yield from self.program.after
         for stage in self.program.stages:
@@ -87,9 +109,9 @@ class _Emitter:
     def _writer(self, scope: Scope) -> Writer:
         return Writer(scope, self.read, self.named).constants(self.program.pack)
 
-    def _pack(self) -> Iterator[str]:
-        yield "def pack(weights):"
-        yield '    """The weights as `run` reads them; once for many calls."""'
+    def pack_weights(self) -> Iterator[str]:
+        yield f"def {self.pack}(weights):"
+        yield f'    """The weights as `{self.run}` reads them; once for many calls."""'
         letters = self._letters(self.program.pack) | set(self.packed_sizes)
         scope = self._scope(self.prefix, letters, [])
         writer = self._writer(scope)
@@ -103,10 +125,11 @@ class _Emitter:
     def _step(self, loop: Loop) -> Iterator[str]:
         reads, states = self._step_reads(loop), [s.before for s in loop.states]
         letters, passed = self._letters(loop.body), self.step_sizes[loop.name]
-        scope = self._scope(loop.name + ".", letters, [*reads, *states])
+        scope = self._scope(_member(loop) + ".", letters, [*reads, *states])
         arguments = [*map(scope.size, passed), *map(scope, [*reads, *states])]
         yield from wrapped(f"def {self.step_name[loop.name]}({', '.join(arguments)}):")
-        yield f'    """One step of {loop.name}: {self._step_shapes(loop)}."""'
+        back = " back" if loop.backward else ""
+        yield f'    """One step{back} of {_member(loop)}: {self._step_shapes(loop)}."""'
         yield from self._bindings(scope, letters, {name: scope(name) for name in (*states, *reads)}, passed)
         writer = self._writer(scope)
         results = _results(loop)
@@ -130,7 +153,7 @@ class _Emitter:
         states = [s.before for s in program.states]
         letters = self._run_letters()
         scope = self._scope(self.prefix, letters, [*program.inputs, *states, *self.packed])
-        yield from wrapped(f"def run({', '.join(['packed', *map(scope, [*program.inputs, *states])])}):")
+        yield from wrapped(f"def {self.run}({', '.join(['packed', *map(scope, [*program.inputs, *states])])}):")
         yield f'    """{self._run_shapes()}"""'
         unpacked = [*map(scope, self.packed), *map(scope.size, self.packed_sizes)]
         if unpacked:
@@ -138,19 +161,40 @@ class _Emitter:
         yield f"    T, B = {scope(program.input)}.shape[:2]"
         yield from self._bindings(scope, letters, {n: scope(n) for n in self._run_arrays()}, self.packed_sizes)
         writer = self._writer(scope)
+        for initial in dict.fromkeys(
+            a for s in program.stages for op in s.before if op.kind == "shift" for a in op.args[1:]
+        ):
+            writer.texts[initial] = (ATOM, scope(f"{initial}.first"))
+            yield f"    {writer.text(initial)} = {scope(initial)}"
         looped = {name for loop in program.loops for name in self._step_reads(loop)}
         for stage in program.stages:
             yield from writer.statements(stage.before, keep=looped)
-            for loop in stage.loops:
+            for loop in filter(_results, stage.loops):
                 yield from self._loop(loop, scope)
         yield from writer.statements(program.after, keep=set())
+        yield from self._return(writer)
+
+    def _return(self, writer: Writer) -> Iterator[str]:
+        program, scope = self.program, writer.scope
+        if program.gradients is None:
+            yield from wrapped(
+                f"    return {_tuple([writer.text(program.output), *(scope(s.final) for s in program.states)])}"
+            )
+            return
         finals = [scope(s.final) for s in program.states]
-        yield from wrapped(f"    return {_tuple([writer.text(program.output), *finals])}")
+        half = len(finals) // 2
+        yield "    d_weights = {"
+        for name, d in program.gradients.parameters.items():
+            yield f'        "{name}": {writer.text(d)},'
+        yield "    }"
+        y, d_x = writer.text(program.output), writer.text(program.gradients.input)
+        states, d_states = (f"[{', '.join(some)}]" for some in (finals[:half], finals[half:]))
+        yield from wrapped(f"    return {y}, {states}, {d_x}, d_weights, {d_states}")
 
     def _loop(self, loop: Loop, scope: Scope) -> Iterator[str]:
         put_out = {name: value for name, value in loop.outputs.items() if self.read.get(name)}
         for sequence, value in put_out.items():
-            named = Scope("", self.functions, dict(scope.names))(self._sequence_name(loop, sequence))
+            named = Scope(self.prefix, self.functions, dict(scope.names))(self._sequence_name(loop, sequence))
             scope.names.setdefault(sequence, named)
             width = scope.size(self.shapes[value][0])
             yield f"    {scope(sequence)} = np.empty((T, B, {width}), {scope(self.program.input)}.dtype)"
@@ -158,7 +202,7 @@ class _Emitter:
         results |= {value: scope(f"{value}[t]") for value in _results(loop) if value not in results}
         reads = [f"{scope(n)}[t]" if n in self.sequences else scope(n) for n in self._step_reads(loop)]
         reads = [*map(scope.size, self.step_sizes[loop.name]), *reads, *(scope(s.before) for s in loop.states)]
-        yield "    for t in range(T):"
+        yield f"    for t in {'reversed(range(T))' if loop.backward else 'range(T)'}:"
         call = f"{self.step_name[loop.name]}({', '.join(reads)})"
         yield from wrapped(f"        {', '.join(results[value] for value in _results(loop))} = {call}")
         for state in loop.states:
@@ -169,8 +213,9 @@ class _Emitter:
 
     def _sequence_name(self, loop: Loop, sequence: str) -> str:
         """`y` where there is only one, else `l0_y`, `l0_reverse_y`."""
-        only = len(self.program.loops) == 1 and len(loop.outputs) == 1
-        return "y" if only else sequence
+        is_output = sequence.partition(":")[2].startswith("y.")
+        only = self.single and sum(":y." in s for s in loop.outputs) == 1
+        return "y" if only and is_output else sequence
 
     def _run_shapes(self) -> str:
         layer = self.program.layer
@@ -179,12 +224,14 @@ class _Emitter:
         apart = f"{layer.directions}, " if layer.merge == "apart" else ""
         y = f"y (T, {apart}B, {width})" if layer.output == "sequence" else f"y ({apart}B, {width}), the last step"
         mask = ", alive (T, B, 1)" if self.program.mask else ""
+        if self.program.gradients:
+            return f"x (T, B, {n}){mask}, the gradient of {y} -> y, states, d_x, d_weights, d_states."
         return f"x (T, B, {n}){mask} -> {y}, and the states after the last step."
 
     # ---- sizes that are letters ----
 
     def _letters(self, ops: Iterable[Op]) -> set[Any]:
-        sliced = (op for op in ops if op.kind in ("rows", "columns"))
+        sliced = (op for op in ops if op.kind in ("rows", "columns", "block"))
         return {s for op in sliced for number in op.numbers for s in number.free_symbols}
 
     def _bindings(
@@ -227,6 +274,10 @@ class _Emitter:
         ops = [op for s in program.stages for op in s.before] + list(program.after)
         widths = {s for loop in program.loops for v in loop.outputs.values() for s in self.shapes[v][0].free_symbols}
         return self._letters(ops) | widths | {size for sizes in self.step_sizes.values() for size in sizes}
+
+
+def _member(loop: Loop) -> str:
+    return loop.name.removesuffix(".backward")
 
 
 def _results(loop: Loop) -> list[str]:

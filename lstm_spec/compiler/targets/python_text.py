@@ -27,13 +27,17 @@ OPERATORS: dict[str, tuple[int, tuple[int, ...], str]] = {
     "divide": (TERM, (TERM, UNARY), "{0} / {1}"),
     "negate": (UNARY, (UNARY,), "-{0}"),
     "product": (TERM, (ATOM, UNARY), "{1} @ {0}.T"),
+    "turned": (TERM, (ATOM, UNARY), "{1} @ {0}"),
     "transpose": (ATOM, (ATOM,), "{0}.T"),
     "rows": (ATOM, (ATOM,), "{0}[..., {start}:{stop}]"),
     "columns": (ATOM, (ATOM,), "{0}[:, {start}:{stop}]"),
+    "block": (ATOM, (ATOM,), "{0}[{start}:{stop}]"),
     "reverse_time": (ATOM, (ATOM,), "{0}[::-1]"),
     "apart": (ATOM, (SUM, SUM), "np.stack([{0}, {1}], axis=-3)"),
     "select": (ATOM, (SUM, SUM, SUM), "np.where({0}, {1}, {2})"),
     "last": (ATOM, (ATOM,), "{0}[-1]"),
+    "side": (ATOM, (ATOM,), "{0}[..., {1}, :, :]"),
+    "sum": (ATOM, (ATOM,), "{0}.sum(axis=(0, 1))"),
     "identity": (ATOM, (ATOM,), "{0}"),
     "tanh": (ATOM, (SUM,), "np.tanh({0})"),
     "exp": (ATOM, (SUM,), "np.exp({0})"),
@@ -86,6 +90,23 @@ def spread(b, x):
     """The weights b for every sample of x."""
     return np.broadcast_to(b, x.shape[:-1] + b.shape)
 ''',
+    "shift": '''\
+def shift(z, initial):
+    """What was before each step: the initial value, then z without its last."""
+    return np.concatenate([initial[None], z])[: len(z)]
+''',
+    "place_last": '''\
+def place_last(d, z):
+    """A sequence like z: d at its last step, 0 before."""
+    placed = np.zeros_like(z)
+    placed[-1:] = d
+    return placed
+''',
+    "outer_sum": '''\
+def outer_sum(u, v):
+    """The sum of u v^T over time and batch, as one product."""
+    return u.reshape(-1, u.shape[-1]).T @ v.reshape(-1, v.shape[-1])
+''',
     "layer_norm": '''\
 def layer_norm(z, e):
     """Zero mean and unit variance over the rows; the variance is biased."""
@@ -94,7 +115,24 @@ def layer_norm(z, e):
 ''',
 }
 
-TAKEN = ("np", "range", "weights", "packed", "pack", "run", "step", "unit_step", "t", "T", "B")
+TAKEN = (
+    "np",
+    "range",
+    "reversed",
+    "len",
+    "weights",
+    "d_weights",
+    "gradient",
+    "pack_gradient",
+    "packed",
+    "pack",
+    "run",
+    "step",
+    "unit_step",
+    "t",
+    "T",
+    "B",
+)
 RESERVED = {*keyword.kwlist, *TAKEN, *HELPERS}
 WIDTH = 100  # columns of an emitted line
 
@@ -176,7 +214,7 @@ class Writer:
             return ATOM, f"{op.kind}({', '.join(inside)})"
         binding, needs, template = OPERATORS[op.kind]
         args = [self.text(a, need) for a, need in zip(op.args, needs, strict=True)]
-        if op.kind in ("rows", "columns"):
+        if op.kind in ("rows", "columns", "block"):
             start, stop = map(self.scope.size, op.numbers)
             return binding, template.format(*args, start="" if start == "0" else start, stop=stop)
         return binding, template.format(*args, *map(number_text, op.numbers))
