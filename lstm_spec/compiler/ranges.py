@@ -1,7 +1,7 @@
 """Ranges of arrays, an interval for each unit: the domain in which weights bound what a layer computes.
 
 Ends are float64, pushed outwards after every operation by the roundoff of the dtype that the code runs in, so a range
-holds the real value and the one that the code computes. Library functions are taken to be within 4 roundoffs.
+holds the real value and the one that the code computes. Library functions are taken to be within 8 roundoffs.
 """
 
 from __future__ import annotations

@@ -56,6 +56,7 @@ def bound_member(
             name: range_node(equation.expression.tensors[0], found, domain, cell)
             for name, equation in cell.defined.items()
             if isinstance(equation.expression, Call)
+            and len(equation.targets) == 1
             and any(isinstance(node, Product) for node in walk(equation.expression))
         }
     names = [t for e in cell.equations if not e.total for t in e.targets]

@@ -9,7 +9,7 @@ import numpy as np
 from lstm_spec.compiler.trace_summary import Summary, summarize
 from lstm_spec.compiler.tracing import Trace
 from lstm_spec.errors import Finding, OptionError, safe
-from lstm_spec.render.heatmap import Panel, draw_heat_maps
+from lstm_spec.render.heatmap import Panel, downsample, draw_heat_maps
 from lstm_spec.render.tables import Table
 from lstm_spec.symbolic.bounds import bound_cell
 
@@ -66,7 +66,7 @@ def draw_trace(trace: Trace, sample: int = 0, member: str | None = None) -> str:
 
 
 def _panel(trace: Trace, name: str, sample: int) -> Panel:
-    """Colours from 0 to 1 where that is proven, from −1 to 1 likewise; else to the largest value seen, either way."""
+    """Colours from 0 to 1 where that is proven, from −1 to 1 likewise; else to the largest that is drawn."""
     values = trace.arrays[name][:, sample].T.astype(np.float64)
     real = bound_cell(trace.layer.cell)[name.rpartition(".")[2]].real
     own = name.rpartition(".")[2]
@@ -74,6 +74,7 @@ def _panel(trace: Trace, name: str, sample: int) -> Panel:
         return Panel(own, values, 0.0, 1.0, "sequential")
     if real.low >= -1 and real.high <= 1:
         return Panel(own, values, -1.0, 1.0, "diverging")
-    finite = np.abs(values[np.isfinite(values)])
+    shown = downsample(values)
+    finite = np.abs(shown[np.isfinite(shown)])
     most = float(finite.max()) if finite.size and finite.max() > 0 else 1.0
     return Panel(own, values, -most, most, "diverging")

@@ -88,3 +88,12 @@ def test_no_steps_still_make_a_picture():
     svg = draw_trace(ls.trace(layer, layer.random(seed=0), np.zeros((0, 1, 3))))
     assert cells(svg) == []
     assert "0 steps, sample 0 of 1, counted from 0" in words(svg)
+
+
+def test_a_notebook_shows_bounds_and_traces():
+    layer = ls.lstm(3, 4)
+    traced = ls.trace(layer, layer.random(seed=0), np.zeros((6, 2, 3)))
+    shown = traced._repr_html_()
+    assert shown.startswith("<table>")
+    assert shown.endswith(draw_trace(traced))
+    assert "<td>|c_t| &lt;= |c_0| + t</td>" in ls.bounds(layer)._repr_html_()
