@@ -88,3 +88,23 @@ def test_no_steps_still_make_a_picture():
     svg = draw_trace(ls.trace(layer, layer.random(seed=0), np.zeros((0, 1, 3))))
     assert cells(svg) == []
     assert "0 steps, sample 0 of 1, counted from 0" in words(svg)
+
+
+def test_the_largest_floats_have_colours_and_short_labels():
+    most = 1.7e308
+    panel = Panel("c", np.array([[most, -most, 0.0]]), -most, most, "diverging")
+    low, _, middle, _, high = PALETTES["diverging"]
+    assert [colour_of(v, panel) for v in (most, -most, 0.0)] == [high, low, middle]
+    assert ["1.7e308", "0", "−1.7e308"] == words(draw_heat_maps("t", "s", [panel]))[-3:]
+    small = Panel("c", np.zeros((1, 1)), -123456, 123456, "diverging")
+    assert words(draw_heat_maps("t", "s", [small]))[-3:] == ["1.2e5", "0", "−1.2e5"]
+
+
+def test_a_long_name_ends_before_the_next_panel():
+    panel = Panel("g" * 100, np.zeros((1, 1)), 0, 1, "sequential")
+    assert "g" * 43 + "…" in words(draw_heat_maps("t", "s", [panel, panel]))
+
+
+def test_no_steps_are_said():
+    panel = Panel("f", np.zeros((3, 0)), 0, 1, "sequential")
+    assert words(draw_heat_maps("t", "s", [panel]))[-1] == "There are no steps."
