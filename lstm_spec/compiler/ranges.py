@@ -121,10 +121,8 @@ class ArrayRanges:
         """One operation's result, rounded in the code's dtype; rounding never crosses 0."""
         wider = value.outward(self.u)
         low, high = wider.low - self.tiny, wider.high + self.tiny
-        low, high = (
-            np.where(value.low >= 0, np.maximum(low, 0), low),
-            np.where(value.high <= 0, np.minimum(high, 0), high),
-        )
+        low = np.where(value.low >= 0, np.maximum(low, 0), low)
+        high = np.where(value.high <= 0, np.minimum(high, 0), high)
         return self._within_reach(Ends(low, high))
 
     def _within_reach(self, value: Ends) -> Ends:
