@@ -66,7 +66,7 @@ def adapt_layer(layer: Layer, weights: Mapping[str, Array], to: Dialect) -> Adap
         except OptionError as error:
             refusal = refusal or error
             continue
-        losses, notes = change.told(to)
+        losses, notes = change.told(to, weights)
         return Adapted(parts, losses, (*notes, *_told_of_parts(parts, layer, to)))
     raise refusal or OptionError(Finding("dialect", f"{to.name} cannot write this layer"))
 
@@ -118,11 +118,14 @@ class _Change:
             return own[f"b_{gate}"]
         return np.zeros_like(own[f"U_{gate}"][:, 0])
 
-    def told(self, to: Dialect) -> tuple[tuple[Loss, ...], tuple[str, ...]]:
+    def told(self, to: Dialect, weights: Mapping[str, Array]) -> tuple[tuple[Loss, ...], tuple[str, ...]]:
         """What is lost, and what is added without a loss."""
         losses, notes = [], []
         biases = self.before.bias, self.after.bias
-        if biases == ("two", "one"):
+        second = (array for name, array in weights.items() if name.rpartition(".")[2].startswith("b_U"))
+        if biases == ("two", "one") and not any(array.any() for array in second):
+            notes.append(f"{to.name} has one bias a gate: the second of two is all zeros here, and nothing is lost")
+        elif biases == ("two", "one"):
             losses.append(Loss("two-biases", f"{to.name} has one bias a gate: the two are summed"))
         elif biases == ("one", "two"):
             notes.append(f"{to.name} has two biases a gate: the second is zeros")
