@@ -56,7 +56,7 @@ def _array(name: str, array: Array) -> bytes:
     if len(data) > MOST - 2**16:
         raise OptionError(Finding("size", f"{safe(name, 60)} has {len(data)} bytes", expected="less than 4 GB"))
     shape = bytes([0x90 | array.ndim]) + b"".join(map(_whole, array.shape))
-    payload = b"\x93" + shape + _text(str(array.dtype)) + _headed(BINARY, data)
+    payload = b"\x93" + shape + _text(array.dtype.name) + _headed(BINARY, data)
     return _headed(EXTENSION, payload, bytes([NDARRAY]))
 
 

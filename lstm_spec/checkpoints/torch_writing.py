@@ -58,7 +58,7 @@ def _pickled(tensors: Mapping[str, Array]) -> Iterable[bytes]:
 
 def _tensor(key: str, array: Array) -> bytes:
     """`_rebuild_tensor_v2(storage, 0, shape, strides, False, OrderedDict())`; the storage is named, not pickled."""
-    storage = [_text("storage"), _global("torch", STORAGES[str(array.dtype)]), _text(key), _text("cpu")]
+    storage = [_text("storage"), _global("torch", STORAGES[array.dtype.name]), _text(key), _text("cpu")]
     strides = list(accumulate((array.shape[:0:-1]), lambda a, b: a * b, initial=1))[::-1] if array.ndim else []
     arguments = [
         _tuple([*storage, _whole(array.size)]) + b"Q",

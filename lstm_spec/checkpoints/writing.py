@@ -38,7 +38,7 @@ def safetensors_bytes(tensors: Mapping[str, Array]) -> bytes:
     at = 0
     for name, array in tensors.items():
         header[name] = {
-            "dtype": SAFETENSORS_DTYPES[str(array.dtype)],
+            "dtype": SAFETENSORS_DTYPES[array.dtype.name],
             "shape": list(array.shape),
             "data_offsets": [at, at := at + array.nbytes],
         }

@@ -20,7 +20,9 @@ from lstm_spec.layers.weights import Weights
 TURNS = {"forward": False, "fw": False, "backward": True, "bw": True}
 BEFORE = re.compile(r"(?P<turn>forward|backward|fw|bw)(?:_(?P<rest>.+))?", re.DOTALL)
 AFTER = re.compile(r"(?P<rest>.+)_(?P<turn>forward|backward)", re.DOTALL)
-NUMBERED = re.compile(r"(?P<prefix>(?:.*[/.])?)l(?P<index>\d{1,3})", re.DOTALL)
+# `enc/l0`, behind which Haiku and TensorFlow 1 want to see a scope of their own.
+SCOPE = r"(?:/(?:lstm|rnn/(?:basic_lstm_cell|lstm_cell|coupled_input_forget_gate_lstm_cell)))?"
+NUMBERED = re.compile(rf"(?P<prefix>(?:.*[/.])?)l(?P<index>\d{{1,3}}){SCOPE}", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
