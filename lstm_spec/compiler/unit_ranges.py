@@ -53,7 +53,7 @@ def bound_member(
             found = range_names(cell, known | before, domain)
             for name in states:
                 grown = _grown(bounds, cell, name, found, domain, start)
-                grown = np.where(grown > domain.largest, np.inf, grown)
+                grown = np.where(grown <= domain.largest, grown, np.inf)  # NaN is no bound
                 states[name] = states[name].meet(found[name + "'"]).meet(Ends(-grown, grown))
             found |= {name + "'": ends for name, ends in states.items()}
         inside = {
@@ -124,7 +124,8 @@ def _grown(
 
 def _share(rest: Array, each: Array) -> Array:
     """How many times `each` the terms are; infinite where it is 0 and they are not."""
-    return np.where(each > 0, rest / np.where(each > 0, each, 1), np.where(rest > 0, np.inf, 0))
+    share = np.where(each > 0, rest / np.where(each > 0, each, 1), np.where(rest > 0, np.inf, 0))
+    return np.where(np.isnan(share), np.inf, share)
 
 
 def _kept(recurrence: Recurrence, atoms: Mapping[Any, Ends], width: tuple[int, ...]) -> tuple[Array, Array]:

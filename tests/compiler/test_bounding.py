@@ -234,3 +234,12 @@ def test_rounding_is_relative_to_the_terms_before_they_cancel(kept):
     assert last[worst] <= proven.members[0].units["c"].high.max()
     found = proven.cell["c"].over_floats("float32", Rational(start), Rational(10))
     assert found is None or last[worst] <= float(found.high)
+
+
+def test_what_nothing_bounds_is_no_nan():
+    text = "g = sigmoid(W x)\nm = leaky_relu(b - U (c * c), 0.3)\nc' = c - g * (c - m)"
+    layer = ls.Layer(ls.parse(f"input x[n]\nstate c[k]\noutput c\n{text}"), n=2, k=2)
+    units = ls.bounds(layer, layer.random(seed=0), input_max=0.1, initial_max=0.5, time=3).members[0].units
+    assert {n: (e.low.tolist(), e.high.tolist()) for n, e in units.items() if n != "g"} == {
+        name: ([-np.inf] * 2, [np.inf] * 2) for name in ("m", "c")
+    }
