@@ -109,7 +109,8 @@ def read_header(stream: BufferedReader, size: int) -> bytes:
         )
     header = take(stream, LENGTH_SIZE, length, "the header")
     if not header.startswith(b"{"):
-        raise malformed("header", "the header is not one", expected="a {", found=safe(repr(header[:20])))
+        found = safe(header[:20].decode("latin-1")) or "nothing: a length of 0"
+        raise malformed("header", "the header does not begin as a JSON object does", expected="{", found=found)
     return header
 
 

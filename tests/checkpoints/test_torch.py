@@ -301,7 +301,7 @@ def test_tensors_but_no_lstm(write):
         "error[no-lstm]: there is no LSTM here\n"
         f"  at       {path}\n"
         "  expected names such as weight_ih_l0, recurrent_kernel or l0.W_f, or an ONNX operator LSTM\n"
-        "  found    1 tensors: w"
+        "  found    1 tensor: w"
     )
 
 
