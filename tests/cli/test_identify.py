@@ -124,3 +124,19 @@ def test_a_wrong_question(command, saved):
     assert outcome.err.startswith("error[step]: the step has no h, c, h1, c1\n  at       step.npz\n")
     assert command("identify", "weights.npz", "--step", "none.npz").code == 2
     assert command("identify", "weights.npz").code == 2
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("own.txt", "error[output]: --output is written as npz\n  at       own.txt\n  help     name it *.npz\n"),
+        (
+            "nowhere/own.npz",
+            "error[unwritable]: the output cannot be written\n"
+            "  at       nowhere/own.npz\n  because  No such file or directory\n",
+        ),
+    ],
+)
+def test_an_output_that_cannot_be_written(command, folder, output, message):
+    outcome = command("identify", "weights.npz", "--step", "step.npz", "--output", output)
+    assert (outcome.code, outcome.out, outcome.err) == (2, "", message)
