@@ -69,7 +69,8 @@ def _recognize(tensors: Tensors, dialect: Dialect | None) -> Recognized:
     used |= {source for name in used for source in tensors[name].sources}
     for finding, names in tell_suspects(tensors, tensors, used | account.told):
         account.tell(finding, names)
-    other = tuple(name for name in tensors if name not in used | account.told)
+    used |= account.told
+    other = tuple(name for name in tensors if name not in used)
     return Recognized(tuple(_tell_apart(readings)), tuple(account.findings), other)
 
 

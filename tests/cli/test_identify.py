@@ -137,6 +137,7 @@ def test_a_wrong_question(command, saved):
         ),
     ],
 )
-def test_an_output_that_cannot_be_written(command, folder, output, message):
+def test_an_output_that_cannot_be_written(command, saved, output, message):
+    saved(HAIKU)
     outcome = command("identify", "weights.npz", "--step", "step.npz", "--output", output)
     assert (outcome.code, outcome.out, outcome.err) == (2, "", message)
