@@ -112,8 +112,9 @@ def test_one_of_several_layers(command, tmp_path, monkeypatch):
     assert command("identify", "weights.npz", "--step", "step.npz", "--at", "a.").code == 0
     assert command("identify", "weights.npz", "--step", "step.npz", "--at", "b.").code == 1
     outcome = command("identify", "weights.npz", "--step", "step.npz", "--at", "c.")
-    assert outcome.code == 2
-    assert "error[no-lstm]: these arrays are no LSTM of n = 3, k = 4 in any layout" in outcome.err
+    listed = ", ".join(f"{name} {array.shape}" for name, array in layers.items())
+    message = f"error[at]: no array's name begins with c.\n  at       weights.npz\n  found    {listed}\n"
+    assert (outcome.code, outcome.out, outcome.err) == (2, "", message)
 
 
 def test_a_wrong_question(command, saved):
