@@ -359,7 +359,7 @@ def test_a_tie_of_batches(tmp_path):
 # ---- dtypes ----
 
 
-@pytest.mark.parametrize("dtype", ["float16", "int8", "int64", "bool"])
+@pytest.mark.parametrize("dtype", ["int8", "int64", "bool"])
 def test_shapes_are_checked_where_numbers_cannot_be(dtype, tmp_path):
     save_file({name: a.astype(dtype) for name, a in torch_names().items()}, tmp_path / "half.safetensors")
     report = ls.check(tmp_path / "half.safetensors")
@@ -370,13 +370,14 @@ def test_shapes_are_checked_where_numbers_cannot_be(dtype, tmp_path):
     )
 
 
-def test_bfloat16_has_shapes_and_no_numbers(tmp_path):
+def test_live_bfloat16_has_shapes_and_no_numbers(tmp_path):
     torch = pytest.importorskip("torch", reason="torch is not installed")
     from safetensors.torch import save_file as save_torch
 
     tensors = {f"\x1b[31m.{n}": torch.from_numpy(a).bfloat16() for n, a in torch_names().items()}
     save_torch(tensors, tmp_path / "b.safetensors")
-    for source in (tmp_path / "b.safetensors", tensors):
+    assert str(ls.check(tmp_path / "b.safetensors").layers[0].agreement).startswith("agrees with torch within ")
+    for source in (tensors,):
         report = ls.check(source)
         assert report.ok
         assert "(bfloat16) cannot be read" in str(report.layers[0].agreement)
