@@ -89,6 +89,12 @@ def refuse_overwriting(path: str, sources: tuple[str, ...], option: str = "--out
             )
 
 
+def refuse_other_suffix(path: str, option: str = "--output") -> None:
+    """Raise OptionError when a result would be npz under another format's name."""
+    if os.path.splitext(path)[1].lower() != ".npz":
+        raise OptionError(Finding("output", f"{option} is written as npz", safe(path, None), help="name it *.npz"))
+
+
 def write_outputs(path: str, layer: Layer, y: Array, state: Mapping[str, Array]) -> list[str]:
     """Write y and the final state; a single cell's are named plainly, `h`. Returns what was written, in words."""
     arrays = {"y": y}

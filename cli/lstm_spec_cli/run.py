@@ -20,7 +20,7 @@ LEAVES_TENSORS = ("layout", "merge", "padding")  # options that change what is c
 @spread
 def run(
     weights: Annotated[
-        str, typer.Argument(help="An npz, safetensors or ONNX file.", metavar="WEIGHTS", show_default=False)
+        str, typer.Argument(help="A file that lstm-spec check reads.", metavar="WEIGHTS", show_default=False)
     ],
     input: Annotated[
         str,
@@ -51,12 +51,13 @@ def run(
     import numpy as np
 
     import lstm_spec as ls
-    from lstm_spec_cli.array_files import read_inputs, refuse_overwriting, write_outputs
+    from lstm_spec_cli.array_files import read_inputs, refuse_other_suffix, refuse_overwriting, write_outputs
 
     described = described_layer(chosen)
     if described is not None:
         refuse_beside_own_names({"--at": at, "--dialect": dialect})
     refuse_overwriting(output, (weights, input))
+    refuse_other_suffix(output)
     layer, found = ls.read(weights, at=at, dialect=dialect, layer=described)
     layer = layer.with_(**{name: getattr(chosen, name) for name in LEAVES_TENSORS})
     inputs = read_inputs(input, layer)

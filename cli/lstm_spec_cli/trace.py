@@ -53,7 +53,13 @@ def trace(
     from lstm_spec.compiler.tracing import trace_layer
     from lstm_spec.errors import Finding, OptionError, safe
     from lstm_spec.render.trace import draw_trace, list_trace, tell_trace
-    from lstm_spec_cli.array_files import read_inputs, refuse_overwriting, write_arrays, write_text
+    from lstm_spec_cli.array_files import (
+        read_inputs,
+        refuse_other_suffix,
+        refuse_overwriting,
+        write_arrays,
+        write_text,
+    )
     from lstm_spec_cli.weights_files import read_layer
 
     if picture is not None and not picture.endswith(".svg"):
@@ -69,6 +75,8 @@ def trace(
     for path, option in ((output, "--output"), (picture, "--picture")):
         if path is not None:
             refuse_overwriting(path, (weights, input), option)
+    if output is not None:
+        refuse_other_suffix(output)
     layer, found = read_layer(weights, chosen, at, dialect)
     inputs = read_inputs(input, layer)
     traced = trace_layer(layer, found, inputs.x, inputs.state, lengths=inputs.lengths, mask=inputs.mask)

@@ -241,3 +241,10 @@ def test_too_little_memory_is_no_fault_of_ours(command, folder, monkeypatch):
     assert outcome.code == 2
     assert outcome.err.startswith("error[too-large]: this needs more memory than there is\n")
     assert not os.path.exists("y.npz")
+
+
+@pytest.mark.parametrize("output", ["y.safetensors", "y", "y.npz.txt"])
+def test_npz_is_written_under_no_other_name(command, folder, output):
+    message = f"error[output]: --output is written as npz\n  at       {output}\n  help     name it *.npz\n"
+    assert refused(command, folder, *ASK[:4], output) == message
+    assert not os.path.exists(output)
