@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lstm_spec_cli.layer_options import Json, StackOptions, spread, whole
+from lstm_spec_cli.layer_options import Cast, Json, StackOptions, spread, whole
 from lstm_spec_cli.output import Answer, answer_json
 
 
@@ -42,6 +42,7 @@ def trace(
             help="Whose names and gate order; told from the file without.", metavar="NAME", show_default=False
         ),
     ] = None,
+    cast: Cast = False,
     json: Json = False,
 ) -> Answer:
     """Run a layer and show every gate and state: how saturated, which units are dead, how long it remembers.
@@ -78,7 +79,7 @@ def trace(
     if output is not None:
         refuse_other_suffix(output)
     layer, found = read_layer(weights, chosen, at, dialect)
-    inputs = read_inputs(input, layer)
+    inputs = read_inputs(input, layer, found, cast=cast)
     traced = trace_layer(layer, found, inputs.x, inputs.state, lengths=inputs.lengths, mask=inputs.mask)
     drawn = draw_trace(traced, number, member) if picture is not None else ""
     wrote = []
