@@ -74,5 +74,5 @@ def _ambiguous(readings: list[Reading], tensors: Tensors) -> Finding:
         at=safe(tensors.origin),
         expected="one reading",
         found="\n".join(shown[:8]) + more,
-        help="name the dialect (--dialect), or the tensors; one recorded step would decide too",
+        help="name the dialect (--dialect), or the tensors; one recorded step would decide: lstm-spec identify --step",
     )

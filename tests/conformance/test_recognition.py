@@ -267,7 +267,8 @@ def test_unnamed_arrays_are_ambiguous():
         "  at       arrays\n"
         "  expected one reading\n"
         "  found    onnx: arr_0 = W, arr_1 = R, arr_2 = B\n"
-        "  help     name the dialect (--dialect), or the tensors; one recorded step would decide too"
+        "  help     name the dialect (--dialect), or the tensors; one recorded step would decide: lstm-spec"
+        " identify --step"
     ]
     assert (report.ok, report.layers, report.other) == (False, (), ())
     assert [f.code for f in ls.check(renamed(torch_names(bias=False))).findings] == ["ambiguous"]

@@ -17,6 +17,7 @@ from lstm_spec.conformance.identification.identification import Identification
 from lstm_spec.conformance.identification.identifying import identify
 from lstm_spec.conformance.identification.steps import Step, read_step
 from lstm_spec.conformance.identification.sums import Sums, errors, gates
+from lstm_spec.conformance.numbers import live_part
 from lstm_spec.conformance.readings import Reading
 from lstm_spec.dialects import DIALECTS
 from lstm_spec.errors import TensorError
@@ -130,7 +131,7 @@ def record_step(engine: str, reading: Reading, layer: Layer, tensors: Tensors) -
         name: rng.uniform(-1, 1, (BATCH, int(shape[0]))).astype(dtype) for name, shape in layer.state_shapes().items()
     }
     attributes = dict(reading.operator.attributes) if reading.operator else {}
-    _, after = forward(engine, Request(layer, arrays, x, drawn, attributes))
+    _, after = forward(engine, Request(layer, arrays, x, drawn, attributes, live_part(reading, tensors)))
     first = layer.members[0].prefix
     if f"{first}.h" not in after or f"{first}.c" not in after:
         return None
