@@ -84,7 +84,7 @@ def _check(
         return _check_custom(tensors, cell if isinstance(cell, Layer) else Layer(cell))
     recognized = recognize(tensors, get(dialect) if dialect else None)
     if not recognized.readings and not recognized.findings:
-        raise no_layer(tensors)
+        raise no_layer(tensors, asked=dialect)
     layers: list[FoundLayer] = []
     findings = list(recognized.findings)
     for reading in recognized.readings:

@@ -26,6 +26,9 @@ LOOKS_RECURRENT = re.compile(r"lstm|gru|rnn|recurrent|weight_[ih]h|hidden_to_hid
 SURELY_RECURRENT = re.compile(
     r"(.*[^A-Za-z])?((weight|bias)_(ih|hh|hr)(_l\d+(_reverse)?)?|recurrent_kernel(:0)?)", re.DOTALL
 )
+# Beside a cell's own tensors these change its equations: tfa's and TensorFlow 1's normalized cells and peepholes,
+# PyTorch's benchmark of layer normalization.
+CHANGES_EQUATIONS = re.compile(r"(?si).*(peephole|w_[fio]_diag|(kernel|recurrent|state)_norm|layer_?norm_[ihc]\b)")
 # the formats whose operators say what is recurrent, and how each is read
 OPERATORS = {"onnx": read_node, "tflite": read_slots}
 
@@ -72,6 +75,9 @@ def _recognize(tensors: Tensors, dialect: Dialect | None) -> Recognized:
     if tensors.format in OPERATORS:  # what its operators use is told with them
         used |= {name for operator in tensors.operators for name in operator.tensors.values()}
     used |= {source for name in used for source in tensors[name].sources}
+    for reading in readings:
+        if beside := [name for name in _beside(reading, tensors) if name not in used | account.told]:
+            account.tell(_changes_equations(reading, beside, tensors), beside)
     for name in tensors:
         if name not in used | account.told and _is_suspect(name, tensors):
             account.tell(_looks_recurrent(name, tensors), [name])
@@ -124,6 +130,27 @@ def _is_suspect(name: str, tensors: Tensors) -> bool:
     if is_slot(name):
         return False
     return tensors.format not in OPERATORS and bool(LOOKS_RECURRENT.search(name)) and len(tensors[name].shape) >= 2
+
+
+def _beside(reading: Reading, tensors: Tensors) -> Iterator[str]:
+    """The tensors under the prefix of a reading whose names say that its equations are not the plain ones."""
+    source = next(iter(reading.names.values()))
+    match = reading.dialect.pattern.fullmatch(source)
+    if match is None:
+        return
+    prefix = match["prefix"]
+    yield from (n for n in tensors if n.startswith(prefix) and CHANGES_EQUATIONS.match(n.removeprefix(prefix)))
+
+
+def _changes_equations(reading: Reading, names: list[str], tensors: Tensors) -> Finding:
+    return Finding(
+        "unread",
+        f"{', '.join(safe(n, 60) for n in names[:4])}{' …' * (len(names) > 4)}: {reading.dialect.name} has no such"
+        " tensor, and by its name it changes the equations",
+        at=place(tensors, reading.where),
+        expected=reading.dialect.title,
+        help="describe the cell with --cell, its tensors under the names of its equations",
+    )
 
 
 def _looks_recurrent(name: str, tensors: Tensors) -> Finding:
