@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -48,12 +49,17 @@ def _with_functions(convention: Hypothesis, layer: Layer) -> Hypothesis | None:
     recovered = recover_options(layer.cell)
     if recovered is None or {"clip", "clip_cell", "clip_projection", "layer_norm"} & set(recovered.changed()):
         return None
-    gate, candidate, output = (
-        str(f) for f in (recovered.gate_activation, recovered.candidate_activation, recovered.output_activation)
-    )
+    functions = (recovered.gate_activation, recovered.candidate_activation, recovered.output_activation)
+    gate, candidate, output = (_written(function) for function in functions)
     if gate not in GATE_ACTIVATIONS or not {candidate, output} <= set(ACTIVATIONS):
         return None
     return replace(convention, gate=gate, candidate=candidate, output=output)
+
+
+def _written(function: str) -> str:
+    """A function as hypotheses write it: `hard_sigmoid(0.2, 0.5)` with fractions."""
+    name, bracket, numbers = function.rstrip(")").partition("(")
+    return f"{name}({', '.join(str(Fraction(n.strip())) for n in numbers.split(','))})" if bracket else function
 
 
 def first_cell(reading: Reading, tensors: Tensors) -> tuple[dict[str, str], dict[str, Array]]:
