@@ -41,7 +41,7 @@ def claim(reading: Reading, names: Mapping[str, str], arrays: Mapping[str, Array
     if convention is None or {n for part in convention.layout.parts for n in part.names} != set(names):
         return None
     on_these = on_arrays(convention, names, {name: array.shape for name, array in arrays.items()})
-    return _with_functions(on_these, reading.layer)
+    return on_these and _with_functions(on_these, reading.layer)
 
 
 def _with_functions(convention: Hypothesis, layer: Layer) -> Hypothesis | None:
