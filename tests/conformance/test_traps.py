@@ -301,7 +301,8 @@ def test_14_one_name_for_two_hard_sigmoids(tmp_path, keras):
     report = ls.check(path)
     (finding,) = report.findings
     assert str(finding) == (
-        "warning[hard-sigmoid]: recurrent_activation = hard_sigmoid is clip(0.2 z + 0.5, 0, 1) here, as in Keras 2.2.4\n"
+        "warning[hard-sigmoid]: recurrent_activation = hard_sigmoid is clip(0.2 z + 0.5, 0, 1) here,"
+        " as in Keras 2.2.4\n"
         f"  at       {path} : lstm/lstm\n"
         "  because  under the same name, Keras 3 computes clip(z / 6 + 0.5, 0, 1): other numbers, no error\n"
         "  help     write the function out where the weights go: hard_sigmoid(1/5, 1/2) or hard_sigmoid(1/6, 1/2)"
