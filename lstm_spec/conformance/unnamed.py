@@ -31,12 +31,13 @@ def readings_by_shape(tensors: Tensors, dialect: Dialect | None = None) -> tuple
     grus = [] if dialect else list(_grus(tensors))
     if not found:
         return [], _is_gru(grus, tensors) if grus else None
-    return [], _ambiguous(found, grus, tensors)
+    more = [] if dialect else list(_readings(tensors, [TF1_COUPLED]))  # 3k columns; alone, any matrix has them
+    return [], _ambiguous([*found, *more], grus, tensors)
 
 
 def _is_tried(dialect: Dialect) -> bool:
-    """Our own names everything; one that is read only when asked packs as one that is tried; 3k columns are tried."""
-    return dialect is TF1_COUPLED or (dialect is not NATIVE and not dialect.is_asked_for and dialect.evidence == "run")
+    """Our own names everything; one that is read only when asked packs as one that is tried."""
+    return dialect is not NATIVE and not dialect.is_asked_for and dialect.evidence == "run"
 
 
 def _readings(tensors: Tensors, dialects: Iterable[Dialect]) -> Iterator[Reading]:

@@ -86,8 +86,8 @@ def _unequal(layer: Any) -> Iterator[Finding]:
     for part in layer._flatten_layers(include_self=True):
         if not isinstance(part, _keras().layers.Bidirectional):
             continue
-        widths = [getattr(side, "units", None) for side in (part.forward_layer, part.backward_layer)]
-        if None in widths or widths[0] == widths[1]:
+        widths: list[int] = [getattr(side, "units", 0) for side in (part.forward_layer, part.backward_layer)]
+        if 0 in widths or widths[0] == widths[1]:
             continue
         apart = part.merge_mode in ("concat", None)
         counts = [sum(int(np.prod(v.shape)) for v in s.weights) for s in (part.forward_layer, part.backward_layer)]
