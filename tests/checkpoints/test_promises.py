@@ -205,6 +205,19 @@ def test_s8_an_lstm_beside_a_gru_does_not_hide_it(command, tmp_path):
     assert "error[unread]: other is a GRU, " in outcome.out
 
 
+@pytest.mark.parametrize("kind", ["MyLSTM", "os.system"])
+def test_s8_a_class_of_somebodys_own_is_told(tmp_path, kind):
+    """Its tensors are those of an LSTM; what it computes is not in the file."""
+    (tmp_path / "m.keras").write_bytes(every_format.keras(kind))
+    (finding,) = ls.check(tmp_path / "m.keras", numbers=False).findings
+    assert str(finding) == (
+        "warning[unmatched]: layers/lstm/cell has a cell's tensors, and the configuration has no recurrent layer of"
+        " Keras\n"
+        f"  at       {tmp_path / 'm.keras'}\n"
+        "  because  a class of somebody's own is code that the file does not hold: it may compute something else"
+    )
+
+
 def test_s8_an_array_without_a_name_is_never_a_pass(command, tmp_path):
     (tmp_path / "m.npy").write_bytes(npy(np.zeros((8, 5), "f4")))
     outcome = command("check", tmp_path / "m.npy")
