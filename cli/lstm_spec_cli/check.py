@@ -35,6 +35,14 @@ def check(
         str | None,
         typer.Option(help="A contract that lstm-spec spec wrote.", metavar="spec.toml", show_default=False),
     ] = None,
+    step: Annotated[
+        str | None,
+        typer.Option(
+            help="An npz of one recorded step that it must compute: x, h, c before it, h1, c1 after it.",
+            metavar="step.npz",
+            show_default=False,
+        ),
+    ] = None,
     numbers: Annotated[bool, typer.Option(help="Also compare numbers, where a forward pass is to be had.")] = True,
     json: Json = False,
 ) -> Answer:
@@ -45,6 +53,8 @@ def check(
     lstm-spec check model.onnx
 
     lstm-spec spec model.onnx > spec.toml; lstm-spec check new.onnx --spec spec.toml
+
+    lstm-spec check weights.npz --step step.npz
     """
     import lstm_spec as ls
     from lstm_spec.conformance.contract import LONGEST, read_contract
@@ -52,13 +62,14 @@ def check(
     from lstm_spec_cli.text_files import read_text
 
     if cell is not None:
-        refuse_beside_own_names({"--dialect": dialect})
+        refuse_beside_own_names({"--dialect": dialect, "--step": step})
     report = ls.check(
         file,
         dialect=dialect,
         cell=None if cell is None else read_cell(cell),
         numbers=numbers,
         contract=None if spec is None else read_contract(read_text(spec, LONGEST, WRITTEN_BY, CONTRACT), spec),
+        step=step,
     )
     code = CONFORMS if report.ok else DOES_NOT_CONFORM
     return answer_json(report, code) if json else Answer((str(report),), code=code)

@@ -111,7 +111,16 @@ def _tensors(source: Source, format: str, contents: Contents, config: Configurat
     operators += tuple(_turned(part) for part in parts if part.where not in matched and BACKWARD & set(part.classes))
     origin = safe(source.file.path, None)
     findings = (*_not_evaluated(config, origin), *_unmatched(parts, matched, config, origin))
+    if format == "keras" and not config.layers:
+        findings += tuple(_of_another_class(part, origin) for part in parts)
     return Tensors(origin, format, tensors, operators, findings)
+
+
+def _of_another_class(part: Part, origin: str) -> Finding:
+    """An archive's configuration names every class; a cell that is of none that Keras has may compute anything."""
+    message = f"{safe(part.where, 60)} has a cell's tensors, and the configuration has no recurrent layer of Keras"
+    because = "a class of somebody's own is code that the file does not hold: it may compute something else"
+    return Finding("unmatched", message, origin, because=because, severity="warning")
 
 
 def _operator(part: Part, layer: Described) -> Operator:

@@ -56,7 +56,7 @@ def adapt_layer(layer: Layer, weights: Mapping[str, Array], to: Dialect) -> Adap
     options = recover_options(layer.cell)
     if options is None:  # a cell of its own: only as it is
         return Adapted(tuple(_split(layer, Weights(weights), to)))
-    refusal: OptionError | None = None
+    refusals: list[OptionError] = []
     for wanted in _candidates(options, to):
         target = layer.with_(cell=lstm_cell(wanted))
         change = _Change(options, wanted)
@@ -64,11 +64,13 @@ def adapt_layer(layer: Layer, weights: Mapping[str, Array], to: Dialect) -> Adap
         try:
             parts = tuple(_split(target, adapted, to))
         except OptionError as error:
-            refusal = refusal or error
+            refusals.append(error)
             continue
         losses, notes = change.told(to, weights)
         return Adapted(parts, losses, (*notes, *_told_of_parts(parts, layer, to)))
-    raise refusal or OptionError(Finding("dialect", f"{to.name} cannot write this layer"))
+    if not refusals:
+        raise OptionError(Finding("dialect", f"{to.name} cannot write this layer"))
+    raise min(refusals, key=lambda error: len(error.finding.message))  # what no other bias or constant mends
 
 
 def _candidates(options: LstmOptions, to: Dialect) -> Iterator[LstmOptions]:

@@ -17,6 +17,8 @@ from lstm_spec.conformance.arguments import Shape, hold_arguments, shape_of
 from lstm_spec.conformance.collecting import check_each
 from lstm_spec.conformance.contract import Promise, hold_report, read_contract
 from lstm_spec.conformance.custom import read_custom
+from lstm_spec.conformance.evidence import explain_engine, hold_step
+from lstm_spec.conformance.identification.steps import Step, read_step
 from lstm_spec.conformance.numbers import compare_numbers
 from lstm_spec.conformance.reading import no_layer
 from lstm_spec.conformance.readings import Reading, place
@@ -25,10 +27,12 @@ from lstm_spec.conformance.report import Agreement, FoundLayer, Report, Row, sha
 from lstm_spec.conformance.solving import solve
 from lstm_spec.conformance.sources import open_source
 from lstm_spec.dialects import get
-from lstm_spec.errors import Finding, safe
+from lstm_spec.errors import Finding, OptionError, safe
 from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.tensors import Tensors
 from lstm_spec.symbolic.cell import Cell
+
+RUN_IT = "lstm-spec run computes it; compare its output with what was recorded"
 
 
 def check(
@@ -41,6 +45,7 @@ def check(
     cell: Cell | Layer | None = None,
     numbers: bool = True,
     contract: str | tuple[Promise, ...] | None = None,
+    step: Any = None,
 ) -> Report:
     """What a file, a dict of arrays or a live layer holds, held against the derivation; `ls.check`.
 
@@ -48,14 +53,17 @@ def check(
     `x`, `h` and `c`, arrays or shapes, are held against the layer too, before a framework sees them: (T, B, n) or
     (B, T, n) as the layer is laid out, and (L·D, B, width). `dialect` reads in that dialect only; `cell` is a cell of
     your own, whose tensors bear its names; `numbers` compares with the framework's forward pass where it is installed;
-    `contract` is what `write_contract` wrote of another file, or
-    what `read_contract` made of it.
-    Raises FileError when the source cannot be read, TensorError when it holds no LSTM at all, OptionError for an
-    argument without a shape.
+    `contract` is what `write_contract` wrote of another file, or what `read_contract` made of it; `step` is one
+    recorded step, as `identify` takes it, that one of the layers must compute.
+    Raises FileError when the source cannot be read, TensorError when it holds no LSTM at all or the step is none,
+    OptionError for an argument without a shape, and for a step beside a cell of your own.
     """
     given = {name: shape_of(name, value) for name, value in {"x": x, "h": h, "c": c}.items() if value is not None}
     promises = read_contract(contract) if isinstance(contract, str) else contract
-    check_one = partial(_check, given=given, dialect=dialect, cell=cell, numbers=numbers)
+    if step is not None and cell is not None:
+        raise OptionError(Finding("options", "a recorded step does not go with a cell of your own", help=RUN_IT))
+    recorded = None if step is None else read_step(step)
+    check_one = partial(_check, given=given, dialect=dialect, cell=cell, numbers=numbers, step=recorded)
     path = os.fsdecode(source) if isinstance(source, str | os.PathLike) else ""
     models = list_models(path) if path else None
     report = check_one(open_source(source)) if models is None else check_each(path, models, check_one)
@@ -65,13 +73,18 @@ def check(
 
 
 def _check(
-    tensors: Tensors, given: dict[str, Shape], dialect: str | None, cell: Cell | Layer | None, numbers: bool
+    tensors: Tensors,
+    given: dict[str, Shape],
+    dialect: str | None,
+    cell: Cell | Layer | None,
+    numbers: bool,
+    step: Step | None,
 ) -> Report:
     if cell is not None:
         return _check_custom(tensors, cell if isinstance(cell, Layer) else Layer(cell))
     recognized = recognize(tensors, get(dialect) if dialect else None)
     if not recognized.readings and not recognized.findings:
-        raise no_layer(tensors)
+        raise no_layer(tensors, asked=dialect)
     layers: list[FoundLayer] = []
     findings = list(recognized.findings)
     for reading in recognized.readings:
@@ -80,7 +93,17 @@ def _check(
         findings += more
         if given and not layer.layer.open_letters:
             findings += hold_arguments(given, reading, layer.layer, place(tensors, reading.where))
+    if step is not None and (recognized.readings or not findings):
+        sound = [(r, found.layer) for r, found in zip(recognized.readings, layers, strict=True) if _is_sound(r, found)]
+        held, more = hold_step(step, sound, tensors)
+        layers = [replace(found, recorded=held.get(found.where)) for found in layers]
+        findings += more
     return Report(tensors.origin, tuple(layers), tuple(findings), recognized.other)
+
+
+def _is_sound(reading: Reading, found: FoundLayer) -> bool:
+    """Whether the layer can be run: nothing is wrong with its options, and every tensor has its shape."""
+    return not any(p.severity == "error" for p in reading.problems) and all(row.ok for row in found.tensors)
 
 
 def _check_reading(reading: Reading, tensors: Tensors, numbers: bool) -> tuple[FoundLayer, list[Finding]]:
@@ -89,7 +112,7 @@ def _check_reading(reading: Reading, tensors: Tensors, numbers: bool) -> tuple[F
     agreement = None
     if numbers and not any(p.severity == "error" for p in reading.problems) and not findings:
         agreement = compare_numbers(reading, solution.layer, tensors)
-        findings += _differing(agreement, reading, tensors)
+        findings += _differing(agreement, reading, solution.layer, tensors)
     assumed = _assumed(reading, solution.layer, tensors)
     dtype = _dtypes(reading.names.values(), tensors)
     found = FoundLayer(reading.where, solution.layer, reading.dialect.name, solution.rows, assumed, agreement, dtype)
@@ -104,9 +127,10 @@ def _assumed(reading: Reading, layer: Layer, tensors: Tensors) -> tuple[str, ...
     return tuple(text for text in reading.dialect.assumptions(layer) if text.partition(" = ")[0] not in said)
 
 
-def _differing(agreement: Agreement, reading: Reading, tensors: Tensors) -> list[Finding]:
+def _differing(agreement: Agreement, reading: Reading, layer: Layer, tensors: Tensors) -> list[Finding]:
     if agreement.difference is None or agreement.difference <= agreement.tolerance:
         return []
+    sentences = explain_engine(agreement.engine, reading, layer, tensors)
     return [
         Finding(
             "numbers",
@@ -114,7 +138,7 @@ def _differing(agreement: Agreement, reading: Reading, tensors: Tensors) -> list
             at=place(tensors, reading.where),
             expected=f"a difference of at most {agreement.tolerance:.0e}",
             found=f"{agreement.difference:.1e}",
-            because=f"read as {reading.dialect.name}: {reading.dialect.title}",
+            because="\n".join((f"read as {reading.dialect.name}: {reading.dialect.title}", *sentences)),
         )
     ]
 

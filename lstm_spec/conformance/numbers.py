@@ -78,7 +78,7 @@ def compare_numbers(reading: Reading, layer: Layer, tensors: Tensors) -> Agreeme
     dtype = next(iter(arrays.values())).dtype
     x, state = _random_input(layer, dtype)
     attributes = dict(reading.operator.attributes) if reading.operator else {}
-    live = _live_part(reading, tensors)
+    live = live_part(reading, tensors)
     with np.errstate(all="ignore"):  # a stranger's weights may be huge, or no numbers at all
         try:
             theirs = forward(engine, Request(layer, arrays, x, state, attributes, live))
@@ -117,7 +117,7 @@ def _random_input(layer: Layer, dtype: Any) -> tuple[Array, dict[str, Array]]:
     return x, state
 
 
-def _live_part(reading: Reading, tensors: Tensors) -> Any:
+def live_part(reading: Reading, tensors: Tensors) -> Any:
     """The live submodule that a reading stands for; None for one that only bears the names of an LSTM's parameters."""
     if tensors.format != "torch" or tensors.live is None or reading.operator is None:
         return None

@@ -80,8 +80,8 @@ def _chosen(recognized: Recognized, at: str | None, tensors: Tensors) -> Reading
     return readings[at] if at is not None else recognized.readings[0]
 
 
-def no_layer(tensors: Tensors, recognized: Recognized | None = None) -> TensorError:
-    """The error for a source without an LSTM that can be read."""
+def no_layer(tensors: Tensors, recognized: Recognized | None = None, asked: str | None = None) -> TensorError:
+    """The error for a source without an LSTM that can be read; `asked` is the dialect that alone was tried."""
     errors = [f for f in recognized.findings if f.severity == "error"] if recognized else []
     if errors:
         return TensorError(errors[0])
@@ -96,5 +96,12 @@ def no_layer(tensors: Tensors, recognized: Recognized | None = None) -> TensorEr
             found=f"{len(tensors)} tensor{'s' * (len(tensors) != 1)}: {names}{more}"
             if tensors
             else "no tensors at all",
+            help=_unasked(tensors, asked) if asked else "",
         )
     )
+
+
+def _unasked(tensors: Tensors, asked: str) -> str:
+    """What the tensors are in another dialect than the one that was asked for."""
+    others = dict.fromkeys(reading.dialect.name for reading in recognize(tensors).readings)
+    return f"they are no tensors of {asked}; unasked, they are read as {', '.join(others)}" if others else ""

@@ -7,6 +7,7 @@ passes in silence.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -21,6 +22,9 @@ from lstm_spec.dialects import DIALECTS, Dialect
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.tensors import Tensors
 
+# Beside a cell's own tensors these change its equations: tfa's and TensorFlow 1's normalized cells and peepholes,
+# PyTorch's benchmark of layer normalization.
+CHANGES_EQUATIONS = re.compile(r"(?si).*(peephole|w_[fio]_diag|(kernel|recurrent|state)_norm|layer_?norm_[ihc]\b)")
 # the formats whose operators say what is recurrent, and how each is read
 OPERATORS = {"onnx": read_node, "tflite": read_slots}
 
@@ -67,6 +71,9 @@ def _recognize(tensors: Tensors, dialect: Dialect | None) -> Recognized:
     if tensors.format in OPERATORS:  # what its operators use is told with them
         used |= {name for operator in tensors.operators for name in operator.tensors.values()}
     used |= {source for name in used for source in tensors[name].sources}
+    for reading in readings:
+        if beside := [name for name in _beside(reading, tensors) if name not in used | account.told]:
+            account.tell(_changes_equations(reading, beside, tensors), beside)
     for finding, names in tell_suspects(tensors, tensors, used | account.told):
         account.tell(finding, names)
     used |= account.told
@@ -109,3 +116,24 @@ def _tell_apart(readings: Iterable[Reading]) -> Iterator[Reading]:
             where = f"{reading.where}#{number}"
         seen.add(where)
         yield reading if where == reading.where else replace(reading, where=where)
+
+
+def _beside(reading: Reading, tensors: Tensors) -> Iterator[str]:
+    """The tensors under the prefix of a reading whose names say that its equations are not the plain ones."""
+    source = next(iter(reading.names.values()))
+    match = reading.dialect.pattern.fullmatch(source)
+    if match is None:
+        return
+    prefix = match["prefix"]
+    yield from (n for n in tensors if n.startswith(prefix) and CHANGES_EQUATIONS.match(n.removeprefix(prefix)))
+
+
+def _changes_equations(reading: Reading, names: list[str], tensors: Tensors) -> Finding:
+    return Finding(
+        "unread",
+        f"{', '.join(safe(n, 60) for n in names[:4])}{' …' * (len(names) > 4)}: {reading.dialect.name} has no such"
+        " tensor, and by its name it changes the equations",
+        at=place(tensors, reading.where),
+        expected=reading.dialect.title,
+        help="describe the cell with --cell, its tensors under the names of its equations",
+    )

@@ -72,7 +72,7 @@ class Agreement:
 class FoundLayer:
     """A layer that was recognized: where, what it is, in which dialect, its tensors, and what was assumed.
 
-    `dtype` is that of its tensors, several where they mix.
+    `dtype` is that of its tensors, several where they mix; `recorded` how well it computes a step that was given.
     """
 
     where: str
@@ -82,6 +82,7 @@ class FoundLayer:
     assumed: tuple[str, ...] = ()
     agreement: Agreement | None = None
     dtype: str = ""
+    recorded: Agreement | None = None
 
     @property
     def summary(self) -> str:
@@ -108,6 +109,7 @@ class FoundLayer:
             "assumed": list(self.assumed),
             "tensors": [row.to_dict() for row in self.tensors],
             "agreement": self.agreement.to_dict() if self.agreement else None,
+            "recorded": self.recorded.to_dict() if self.recorded else None,
         }
 
 
@@ -143,7 +145,7 @@ class Report(Displayed):
                 verdict = "missing" if row.found is None else f"found {row.found}"
                 yield f"  {safe(row.name):<32} {row.symbolic} = {numbers}, {verdict}{'' if row.ok else '  <--'}"
             yield from (f"  assumed {text}" for text in found.assumed)
-            yield from ([f"  {safe(found.agreement, None)}"] if found.agreement else [])
+            yield from (f"  {safe(held, None)}" for held in (found.agreement, found.recorded) if held)
         if self.other:
             yield f"other tensors: {len(self.other)}"
         yield from map(str, self.findings)

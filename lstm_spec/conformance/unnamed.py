@@ -1,7 +1,8 @@
 """Arrays whose names say nothing: every reading that their shapes allow.
 
 Shapes tell sizes, orientation and the number of biases, never the order of the gates; so a reading by shape alone is
-`ambiguous` unless the dialect is given, and even then where two tensors could change places.
+`ambiguous` unless the dialect is given, and even then where two tensors could change places. A GRU's shapes are told
+beside an LSTM's: 3k rows may divide by 4.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from lstm_spec.conformance.readings import Reading
 from lstm_spec.conformance.solving import solve
 from lstm_spec.dialects import DIALECTS, Dialect
 from lstm_spec.dialects.native import NATIVE
+from lstm_spec.dialects.tf1 import TF1_COUPLED
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.layer import Layer, Layout
 from lstm_spec.layers.tensors import Tensors
@@ -26,7 +28,11 @@ def readings_by_shape(tensors: Tensors, dialect: Dialect | None = None) -> tuple
     found = list(_readings(tensors, [dialect] if dialect else [d for d in DIALECTS.values() if _is_tried(d)]))
     if dialect is not None and len(found) == 1:
         return found, None
-    return [], _ambiguous(found, tensors) if found else None
+    grus = [] if dialect else list(_grus(tensors))
+    if not found:
+        return [], _is_gru(grus, tensors) if grus else None
+    more = [] if dialect else list(_readings(tensors, [TF1_COUPLED]))  # 3k columns; alone, any matrix has them
+    return [], _ambiguous([*found, *more], grus, tensors)
 
 
 def _is_tried(dialect: Dialect) -> bool:
@@ -65,8 +71,30 @@ def _layers(dialect: Dialect) -> Iterator[Layer]:
         yield from [layer, layer.with_(direction="both")] if dialect.directions == "axis" else [layer]
 
 
-def _ambiguous(readings: list[Reading], tensors: Tensors) -> Finding:
-    shown = [f"{r.dialect.name}: {', '.join(f'{safe(s, 30)} = {own}' for own, s in r.names.items())}" for r in readings]
+def _grus(tensors: Tensors) -> Iterator[str]:
+    """Every way to take the arrays for a GRU's, in words: 12 rows are 4k with k = 3, and 3k with k = 4."""
+    matrices = [name for name in tensors if len(tensors[name].shape) == 2]
+    vectors = [tensors[name].shape for name in tensors if len(tensors[name].shape) == 1]
+    if len(matrices) != 2 or len(vectors) != len(tensors) - 2:
+        return
+    for on_x, on_h in permutations(matrices):
+        for side, turn in (("rows", 1), ("columns", -1)):
+            (gates, n), (three_k, k) = (tensors[name].shape[::turn] for name in (on_x, on_h))
+            if gates == three_k == 3 * k > 0 < n and all(shape == (3 * k,) for shape in vectors):
+                yield f"a GRU, n = {n}, k = {k}: {safe(on_x, 30)} on x, {safe(on_h, 30)} on h, gates as {side}"
+
+
+def _is_gru(grus: list[str], tensors: Tensors) -> Finding:
+    return Finding(
+        "unread",
+        "names and operators say nothing, and the shapes are a GRU's; this version reads LSTMs",
+        at=safe(tensors.origin),
+        found="\n".join(grus),
+    )
+
+
+def _ambiguous(readings: list[Reading], grus: list[str], tensors: Tensors) -> Finding:
+    shown = [*(_told(reading, tensors) for reading in readings), *grus]
     more = f"\nand {len(shown) - 8} more" if len(shown) > 8 else ""
     return Finding(
         "ambiguous",
@@ -74,5 +102,11 @@ def _ambiguous(readings: list[Reading], tensors: Tensors) -> Finding:
         at=safe(tensors.origin),
         expected="one reading",
         found="\n".join(shown[:8]) + more,
-        help="name the dialect (--dialect), or the tensors; one recorded step would decide too",
+        help="name the dialect (--dialect), or the tensors; one recorded step would decide: lstm-spec identify --step",
     )
+
+
+def _told(reading: Reading, tensors: Tensors) -> str:
+    sizes = ", ".join(f"{name} = {value}" for name, value in solve(reading, tensors).layer.given)
+    places = ", ".join(f"{safe(source, 30)} = {own}" for own, source in reading.names.items())
+    return f"{reading.dialect.name}, {sizes}: {places}"

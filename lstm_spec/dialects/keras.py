@@ -36,5 +36,9 @@ KERAS = Dialect(
         "hard_sigmoid is z / 6 + 0.5; in Keras 1 and 2 it was 0.2 z + 0.5",
         "unit_forget_bias adds 1 to the initial value only, never in the equation",
         "go_backwards leaves the output in reversed time; Bidirectional puts it back",
+        "y[:, -1] of a Bidirectional holds the first step of the backward layer, unless return_sequences is off",
+        "where the first step is masked out, its output is h0 on NumPy and JAX, 0 on torch",
+        "dropout is drawn once for a sequence; with recurrent_dropout the fused kernel is left, for four masks",
+        "a fresh layer's bias is 1 for the forget gate, 0 for the others: the block of ones tells the order",
     ),
 )

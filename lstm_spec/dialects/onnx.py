@@ -28,5 +28,16 @@ ONNX = Dialect(
     dead={"f": "f = 1 - i"},
     outside=("gate_activation", "candidate_activation", "output_activation", "clip"),
     engine="onnxruntime",
+    realigned=True,
+    padding="zero (sequence_lens)",
+    traps=(
+        "the rows are i, o, f, c: read as i, f, g, o three gates change places, and every shape fits",
+        "P is i, o, f: not the order of W, R and B; its o sees c'",
+        "Y is (T, D, B, k): to join the directions it must be transposed, not only reshaped",
+        "input_forget couples f = 1 - i in ONNX Runtime, and the rows of f are read by nobody; TensorFlow 1: i = 1 - f",
+        "clip bounds the gates' sums before the activation; TensorFlow 1 and TFLite clip the stored c",
+        "HardSigmoid is 0.2 z + 0.5 unless alpha says otherwise; Keras 3's is z / 6 + 0.5",
+        "onnx.reference passes over clip, activations, sequence_lens and input_forget without an error",
+    ),
     assumed=(("activations = Sigmoid, Tanh, Tanh", ""), ("no clip", ""), ("input_forget = 0", "")),
 )

@@ -28,4 +28,13 @@ PYTORCH = Dialect(
     ),
     template="{tensor}_l{layer}{reverse}",
     engine="torch",
+    realigned=True,
+    padding="zero (pad_packed_sequence); without packing the reverse direction starts in the padding",
+    traps=(
+        "batch_first moves the axes of x and y; h and c stay (L·D, B, width)",
+        "out[-1] of a bidirectional layer holds the first step of the reverse direction; its last is in h_n",
+        "with proj_size h is p wide and c k, weight_hh is (4k, p), and the next layer takes D·p",
+        "there are two biases: 4k parameters more than with one, and none starts at 1",
+        "dropout stands between layers, drawn anew for each element and step; Keras draws once for a sequence",
+    ),
 )

@@ -218,12 +218,13 @@ def test_a_fused_kernel_that_does_not_fit_is_blamed():
     assert not ls.check(narrow, numbers=False).ok
 
 
-def test_unnamed_fused_arrays_have_two_readings():
+def test_unnamed_fused_arrays_have_every_reading():
     tensors = {"arr_0": np.zeros((8, 12)), "arr_1": np.zeros(12)}
     (finding,) = ls.check(tensors, numbers=False).findings
     assert (finding.code, finding.found) == (
         "ambiguous",
-        "tf1: arr_0 = kernel, arr_1 = bias\nhaiku: arr_0 = linear/w, arr_1 = linear/b",
+        "tf1, n = 5, k = 3: arr_0 = kernel, arr_1 = bias\nhaiku, n = 5, k = 3: arr_0 = linear/w, arr_1 = linear/b\n"
+        "tf1-coupled, n = 4, k = 4: arr_0 = W, arr_1 = B",
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 import lstm_spec as ls
 from lstm_spec import dialects
 from lstm_spec.conformance import numbers
+from lstm_spec.conformance.identification import explaining, namesakes
 from lstm_spec.errors import TensorError
 from lstm_spec.frameworks import named_states
 from tests.conformance.sets import keras_names, onnx_names, torch_names
@@ -30,12 +31,18 @@ def test_a_wrong_gate_order_is_found_out(name, gates, monkeypatch):
     pytest.importorskip(engine, reason=f"{engine} is not installed")
     assert ls.check(tensors).ok
     wrong = misread(dialects.get(name), gates)
-    monkeypatch.setattr(dialects, "DIALECTS", {**dialects.DIALECTS, name: wrong})
+    for module in (dialects, namesakes, explaining):
+        monkeypatch.setattr(module, "DIALECTS", {**dialects.DIALECTS, name: wrong})
+    namesakes.convention_of.cache_clear()
     report = ls.check(tensors, dialect=name)
+    namesakes.convention_of.cache_clear()
     (finding,) = report.findings
     assert not report.ok
     assert (finding.code, finding.expected) == ("numbers", "a difference of at most 1e-03")
-    assert finding.because == f"read as {name}: {wrong.title}"
+    read_as, off, by_gate = finding.because.splitlines()
+    assert read_as == f"read as {name}: {wrong.title}"
+    assert off.startswith(f"as {name} ")
+    assert by_gate.startswith(f"gate by gate, read as {name}: ")
     assert finding.message == f"arrays computes something else than {engine}"
     agreement = report.layers[0].agreement
     assert agreement.difference > 0.01

@@ -266,8 +266,9 @@ def test_unnamed_arrays_are_ambiguous():
         "error[ambiguous]: names and operators say nothing, and the shapes do not tell the order of the gates\n"
         "  at       arrays\n"
         "  expected one reading\n"
-        "  found    onnx: arr_0 = W, arr_1 = R, arr_2 = B\n"
-        "  help     name the dialect (--dialect), or the tensors; one recorded step would decide too"
+        "  found    onnx, n = 3, k = 4: arr_0 = W, arr_1 = R, arr_2 = B\n"
+        "  help     name the dialect (--dialect), or the tensors; one recorded step would decide: lstm-spec"
+        " identify --step"
     ]
     assert (report.ok, report.layers, report.other) == (False, (), ())
     assert [f.code for f in ls.check(renamed(torch_names(bias=False))).findings] == ["ambiguous"]

@@ -106,6 +106,7 @@ def test_json_in_full():
                     ]
                 ],
                 "agreement": None,
+                "recorded": None,
             }
         ],
         "findings": [],

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from lstm_spec.conformance.identification.hypotheses import DEAD, Hypothesis
+from lstm_spec.cells.recovering import recover_options
+from lstm_spec.conformance.identification.hypotheses import ACTIVATIONS, DEAD, GATE_ACTIVATIONS, Hypothesis
 from lstm_spec.conformance.identification.namesakes import Options, bears_names, convention_of, on_arrays
 from lstm_spec.conformance.readings import Reading
 from lstm_spec.conformance.recognizing import recognize
@@ -37,7 +40,26 @@ def claim(reading: Reading, names: Mapping[str, str], arrays: Mapping[str, Array
     convention = convention_of(reading.dialect.name, _options(reading.layer))
     if convention is None or {n for part in convention.layout.parts for n in part.names} != set(names):
         return None
-    return on_arrays(convention, names, {name: array.shape for name, array in arrays.items()})
+    on_these = on_arrays(convention, names, {name: array.shape for name, array in arrays.items()})
+    return on_these and _with_functions(on_these, reading.layer)
+
+
+def _with_functions(convention: Hypothesis, layer: Layer) -> Hypothesis | None:
+    """The convention with the functions that the layer itself has; None where a hypothesis has no word for them."""
+    recovered = recover_options(layer.cell)
+    if recovered is None or {"clip", "clip_cell", "clip_projection", "layer_norm"} & set(recovered.changed()):
+        return None
+    functions = (recovered.gate_activation, recovered.candidate_activation, recovered.output_activation)
+    gate, candidate, output = (_written(function) for function in functions)
+    if gate not in GATE_ACTIVATIONS or not {candidate, output} <= set(ACTIVATIONS):
+        return None
+    return replace(convention, gate=gate, candidate=candidate, output=output)
+
+
+def _written(function: str) -> str:
+    """A function as hypotheses write it: `hard_sigmoid(0.2, 0.5)` with fractions."""
+    name, bracket, numbers = function.rstrip(")").partition("(")
+    return f"{name}({', '.join(str(Fraction(n.strip())) for n in numbers.split(','))})" if bracket else function
 
 
 def first_cell(reading: Reading, tensors: Tensors) -> tuple[dict[str, str], dict[str, Array]]:

@@ -17,6 +17,7 @@ from lstm_spec.conformance.identification.identification import Identification
 from lstm_spec.conformance.identification.identifying import identify
 from lstm_spec.conformance.identification.steps import Step, read_step
 from lstm_spec.conformance.identification.sums import Sums, errors, gates
+from lstm_spec.conformance.numbers import live_part
 from lstm_spec.conformance.readings import Reading
 from lstm_spec.dialects import DIALECTS
 from lstm_spec.errors import TensorError
@@ -33,6 +34,8 @@ COMPUTED = frozenset(
         *("gate activation", "candidate activation", "output activation"),
     }
 )
+# The axes on which arrays or states lie otherwise than a dialect says, and still compute what it computes.
+LYING = frozenset({"matrix on x", "matrix on h", "one matrix on x and h", "states"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +69,19 @@ class Explanation:
             return (mine,)
         if not found.fits:
             nearest = _number(found.best.error)
-            return (f"{mine}, and no convention that is known here agrees: the nearest misses by {nearest}",)
+            known = f"no convention that is known here agrees: the nearest misses by {nearest}"
+            return (f"{mine}, and {known} (not tried: clipping, layer normalization, other activations)",)
         if not found.ok:
             axes = ", ".join(doubt.axis for doubt in found.doubts)
             return (f"{mine}, and several conventions agree: {axes} cannot be told from these numbers",)
         right = _number(found.best.error)
         alike = [d.dialect for d in found.dialects if not COMPUTED & set(d.change)]
         as_dialect = min(alike, key=lambda name: not DIALECTS[name].engine, default=None)  # people know what they run
-        if as_dialect and as_dialect != self.dialect:
-            why = "; ".join(_said(axis, *words) for axis, words in self.change.items())
+        why = "; ".join(_said(axis, *words) for axis, words in self.change.items())
+        if as_dialect and as_dialect != self.dialect and COMPUTED & set(self.change):
             return (f"{mine}, as {as_dialect} {right}: {why}", *self._by_gate())
+        if LYING & set(self.change):
+            return (f"{mine}, otherwise {right}: {why}", *self._by_gate())
         instead = ", ".join(f"{axis} {word}" for axis, (word, _) in self.change.items())
         return (f"{mine}, with {instead} {right}", *self._by_gate())
 
@@ -130,7 +136,7 @@ def record_step(engine: str, reading: Reading, layer: Layer, tensors: Tensors) -
         name: rng.uniform(-1, 1, (BATCH, int(shape[0]))).astype(dtype) for name, shape in layer.state_shapes().items()
     }
     attributes = dict(reading.operator.attributes) if reading.operator else {}
-    _, after = forward(engine, Request(layer, arrays, x, drawn, attributes))
+    _, after = forward(engine, Request(layer, arrays, x, drawn, attributes, live_part(reading, tensors)))
     first = layer.members[0].prefix
     if f"{first}.h" not in after or f"{first}.c" not in after:
         return None
@@ -150,6 +156,10 @@ def _off(found: Identification, claimed: Hypothesis, sums: Sums) -> dict[str, fl
 def _said(axis: str, mine: str, theirs: str) -> str:
     if axis == "gates":
         return f"the blocks are {mine}"
+    if axis == "states":
+        return mine
+    if mine.replace("rows", "#").replace("columns", "rows").replace("#", "columns") == theirs != mine:
+        return f"the {axis} is transposed: {mine}, not {theirs.rpartition(' ')[2]}"
     if axis.startswith("place of"):
         return f"{axis.removeprefix('place of ')} stands for {mine}, not {theirs}"
     return f"{axis}: {mine}, not {theirs}"

@@ -253,9 +253,10 @@ def _grouped(role: str, names: tuple[str, ...], blocks: int) -> list[list[tuple[
 
 
 def _consistent(parts: tuple[Part, ...]) -> bool:
-    """One writer: unit by unit everywhere or nowhere, and flat matrices turned one way."""
+    """One writer: unit by unit everywhere or nowhere, and flat matrices turned one way, but where no shape tells."""
     axes = [axis for part in parts for axis in part.axes]
     units = any(axis in ("kg", "kp", "skg") for axis in axes)
     blocks = any(axis in ("gk", "pk", "sgk") for axis in axes)
-    turned = {p.axes[0] == "m" for p in parts if p.role in ("W", "U") and len(p.axes) == 2}
+    told = [p for p in parts if p.role in ("W", "U") and len(p.axes) == 2 and p.shape[0] != p.shape[1]]
+    turned = {p.axes[0] == "m" for p in told}
     return not (units and blocks) and len(turned) < 2

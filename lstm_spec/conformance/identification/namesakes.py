@@ -136,11 +136,18 @@ def _holds(blocks: Any, family: str, letters: str, weights: Mapping[str, Array])
     return any(w is not None for _, w in known) and all(w is None or np.array_equal(b, w) for b, w in known)
 
 
-def on_arrays(convention: Hypothesis, names: Mapping[str, str], shapes: Mapping[str, tuple[int, ...]]) -> Hypothesis:
-    """The convention of a dialect on real arrays: `names` are the source's for the dialect's own."""
+def on_arrays(
+    convention: Hypothesis, names: Mapping[str, str], shapes: Mapping[str, tuple[int, ...]]
+) -> Hypothesis | None:
+    """The convention of a dialect on real arrays: `names` are the source's for the dialect's own.
+
+    None where an array has another number of axes than the dialect's.
+    """
     parts = []
     for part in convention.layout.parts:
         sources = tuple(names[own] for own in part.names)
-        shape = next(s for s in variants(shapes[sources[0]]) if len(s) == len(part.axes))
+        shape = next((s for s in variants(shapes[sources[0]]) if len(s) == len(part.axes)), None)
+        if shape is None:
+            return None
         parts.append(Part(part.role, sources, shape, part.axes))
     return replace(convention, layout=replace(convention.layout, parts=tuple(parts)))
