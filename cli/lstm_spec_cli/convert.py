@@ -70,7 +70,8 @@ def _told(conversion: Conversion, output: str) -> list[str]:
     lines = []
     for converted in conversion.layers:
         where = safe(converted.where)
-        lines.append(f"{where}: {converted.source} -> {conversion.to}, the same within {converted.difference:.1e}")
+        within = f"within {converted.difference:.1e}" if converted.difference else "to the bit"
+        lines.append(f"{where}: {converted.source} -> {conversion.to}, the same {within}")
         lines += [f"  lost: {loss.words}" for loss in converted.adapted.losses]
         lines += [f"  note: {note}" for note in converted.adapted.notes]
     if conversion.left:

@@ -64,7 +64,10 @@ def onnx_chains(chains: Sequence[Chain], name: str = "lstm") -> bytes:
     except ImportError:
         raise MissingPackageError("onnx", "onnx", "writing an ONNX file") from None
     parts = [part for chain in chains for part in _wired(chain)]
-    nodes, inputs, outputs, constants = [], [], [], []
+    nodes: list[Any] = []
+    inputs: list[Any] = []
+    outputs: list[Any] = []
+    constants: list[Any] = []
     for part in parts:
         if isinstance(part, _Operation):
             nodes.append(helper.make_node(part.kind, part.inputs, part.outputs, name=part.name, **part.attributes))

@@ -1,8 +1,9 @@
 """Tensors by name → the bytes of a PyTorch state dict, without PyTorch: `torch.load(path, weights_only=True)` reads it.
 
 A ZIP archive, nothing in it compressed: a pickle of protocol 2 that builds an OrderedDict, and one member for the
-numbers of each tensor. Only the opcodes that this needs are written. No clock goes in: the same tensors, the same bytes.
-Source: torch/serialization.py, torch/_weights_only_unpickler.py and torch/_utils.py (`_rebuild_tensor_v2`), PyTorch 2.13.
+numbers of each tensor. Only the opcodes that this needs are written. No clock goes in: the same tensors are the same
+bytes. Source: torch/serialization.py, torch/_weights_only_unpickler.py and torch/_utils.py (`_rebuild_tensor_v2`) of
+PyTorch 2.13.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def _pickled(tensors: Mapping[str, Array]) -> Iterable[bytes]:
 def _tensor(key: str, array: Array) -> bytes:
     """`_rebuild_tensor_v2(storage, 0, shape, strides, False, OrderedDict())`; the storage is named, not pickled."""
     storage = [_text("storage"), _global("torch", STORAGES[array.dtype.name]), _text(key), _text("cpu")]
-    strides = list(accumulate((array.shape[:0:-1]), lambda a, b: a * b, initial=1))[::-1] if array.ndim else []
+    strides = list(accumulate(array.shape[:0:-1], lambda a, b: a * b, initial=1))[::-1] if array.ndim else []
     arguments = [
         _tuple([*storage, _whole(array.size)]) + b"Q",
         _whole(0),

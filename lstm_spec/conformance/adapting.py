@@ -16,7 +16,7 @@ import numpy as np
 from lstm_spec.cells.family import BIASES, LstmOptions, lstm_cell
 from lstm_spec.cells.recovering import recover_options
 from lstm_spec.dialects import Dialect
-from lstm_spec.errors import Finding, OptionError
+from lstm_spec.errors import OptionError
 from lstm_spec.layers.layer import Direction, Layer, Member
 from lstm_spec.layers.weights import Weights
 
@@ -51,12 +51,15 @@ class Adapted:
     notes: tuple[str, ...] = ()
 
 
-def adapt_layer(layer: Layer, weights: Mapping[str, Array], to: Dialect) -> Adapted:
-    """The layer as `to` can write it. Raises OptionError where it can write no layer that computes the same."""
+def adapt_layer(layer: Layer, weights: Mapping[str, Array], to: Dialect, holds_options: bool = False) -> Adapted:
+    """The layer as `to` can write it; `holds_options` says that its direction has a place too.
+
+    Raises OptionError where it can write no layer that computes the same.
+    """
     options = recover_options(layer.cell)
     if options is None:  # a cell of its own: only as it is
         return Adapted(tuple(_split(layer, Weights(weights), to)))
-    refusals: list[OptionError] = []
+    refusals: dict[bool, OptionError] = {}
     for wanted in _candidates(options, to):
         target = layer.with_(cell=lstm_cell(wanted))
         change = _Change(options, wanted)
@@ -64,13 +67,17 @@ def adapt_layer(layer: Layer, weights: Mapping[str, Array], to: Dialect) -> Adap
         try:
             parts = tuple(_split(target, adapted, to))
         except OptionError as error:
-            refusals.append(error)
+            refusals.setdefault(_places_biases(to, target), error)
             continue
         losses, notes = change.told(to, weights)
-        return Adapted(parts, losses, (*notes, *_told_of_parts(parts, layer, to)))
-    if not refusals:
-        raise OptionError(Finding("dialect", f"{to.name} cannot write this layer"))
-    raise min(refusals, key=lambda error: len(error.finding.message))  # what no other bias or constant mends
+        return Adapted(parts, losses, (*notes, *_told_of_parts(parts, layer, to, holds_options)))
+    # Of biases that the target has no place for nothing is to be told: other biases were tried, and failed for more.
+    raise refusals.get(True) or refusals[False]
+
+
+def _places_biases(to: Dialect, layer: Layer) -> bool:
+    placed = {part for packing in to.packings for part in packing.parts}
+    return all(name in placed for name in layer.cell.parameters if name.startswith("b_"))
 
 
 def _candidates(options: LstmOptions, to: Dialect) -> Iterator[LstmOptions]:
@@ -181,10 +188,15 @@ def _part(layer: Layer, members: list[Member], weights: Weights) -> Part:
     return Part("_".join(words), alone, Weights(own), first.index)
 
 
-def _told_of_parts(parts: tuple[Part, ...], layer: Layer, to: Dialect) -> Iterator[str]:
+def _told_of_parts(parts: tuple[Part, ...], layer: Layer, to: Dialect, holds_options: bool) -> Iterator[str]:
     if len(parts) > 1:
         what = "cells" if len(parts) == len(layer.members) else "layers"
         yield f"{to.name} has no such stack: its {len(parts)} {what} are {', '.join(p.prefix for p in parts)}"
-    if reverse := [part.prefix or "it" for part in parts if part.layer.direction == "reverse"]:
+    if not layer.realign and layer.direction != "forward" and to.realigned is not False:
+        yield f"the source leaves its output in reversed time; {to.name} gives it in the order of the input"
+    reverse = [part.prefix or "it" for part in parts if part.layer.direction == "reverse"]
+    if reverse and not holds_options:
         verb = "reads" if len(reverse) == 1 else "read"
-        yield f"{', '.join(reverse)} {verb} backwards, which no tensor of {to.name} says"
+        by_name = layer.direction == "both"
+        says = "as only the name says" if by_name else f"which no tensor of {to.name} says"
+        yield f"{', '.join(reverse)} {verb} backwards, {says}"

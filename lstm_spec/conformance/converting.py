@@ -15,20 +15,21 @@ import numpy as np
 
 from lstm_spec.compiler.compiled import compile_layer
 from lstm_spec.conformance.adapting import Adapted, Loss, Part, adapt_layer
-from lstm_spec.conformance.delivering import choose_delivery, deliver
-from lstm_spec.conformance.joining import Piece, join_pieces
+from lstm_spec.conformance.delivering import choose_delivery, deliver, suffixes_with_options
+from lstm_spec.conformance.joining import Piece, join_pieces, unrepeat
 from lstm_spec.conformance.numbers import load_tensors
 from lstm_spec.conformance.reading import choose_readings, load_reading
 from lstm_spec.conformance.readings import Recognized, place
 from lstm_spec.conformance.recognizing import recognize
 from lstm_spec.conformance.sources import open_source, tensor_of
 from lstm_spec.dialects import Dialect, get
-from lstm_spec.errors import Finding, OptionError, TensorError
+from lstm_spec.errors import Finding, OptionError, TensorError, safe
 from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.tensors import Tensors
 from lstm_spec.layers.weights import Weights
 
 Array = np.ndarray[Any, Any]
+LOSSES = ("two-biases", "forget-bias", "options")
 STEPS, BATCH, SEED = 7, 3, 0
 # Both sides run in float64. A mapping that only moves numbers agrees to rounding; one that adds biases in the
 # weights' own dtype is off by that dtype's rounding of a pre-activation.
@@ -125,6 +126,7 @@ def convert(
     TensorError when the source does not conform or the two sides do not agree: nothing is handed out then.
     """
     target = get(to)
+    _hold_allowed(allow)
     if output is not None:
         holds_options = choose_delivery(output, to).holds_options
     tensors = open_source(source)
@@ -132,7 +134,7 @@ def convert(
     converted: list[Converted] = []
     for piece in _pieces(recognized, at, tensors, layer):
         where = place(tensors, piece.where)
-        adapted = adapt_layer(piece.layer, piece.weights, target)
+        adapted = _adapted(piece, target, where, holds_options)
         adapted = replace(adapted, notes=(*piece.notes, *adapted.notes))
         adapted = adapted if holds_options else _without_options(adapted, target)
         _refuse_losses(adapted.losses, allow, where, target)
@@ -145,6 +147,14 @@ def convert(
     if output is not None:
         deliver(conversion, output)
     return conversion
+
+
+def _adapted(piece: Piece, to: Dialect, at: str, holds_options: bool) -> Adapted:
+    """The layer as the target can write it. Raises OptionError, with the place, where it cannot."""
+    try:
+        return adapt_layer(piece.layer, piece.weights, to, holds_options)
+    except OptionError as error:
+        raise OptionError(replace(error.finding, at=error.finding.at or at)) from None
 
 
 def _pieces(recognized: Recognized, at: str | None, tensors: Tensors, layer: Layer | None) -> Iterator[Piece]:
@@ -171,8 +181,17 @@ def _without_options(adapted: Adapted, to: Dialect) -> Adapted:
     if not said:
         return adapted
     told = ", ".join(f"{name} = {value}" for name, value in said.items())
-    loss = Loss("options", f"{told}: {to.name} holds this beside its tensors, and only tensors are written")
+    suffixes = " or ".join(f"*{suffix}" for suffix in suffixes_with_options(to.name))
+    words = f"{told}: {to.name} holds this beside its tensors, and only tensors are written"
+    loss = Loss("options", words + (f"; a {suffixes} file holds both" if suffixes else ""))
     return Adapted(adapted.parts, (*adapted.losses, loss), adapted.notes)
+
+
+def _hold_allowed(allow: Collection[str]) -> None:
+    """Raises OptionError for a loss that there is not: a word mistyped allows nothing."""
+    if unknown := [name for name in allow if name not in LOSSES]:
+        message = f"no loss is called {', '.join(safe(name, 40) for name in unknown)}"
+        raise OptionError(Finding("allow", message, expected=", ".join(LOSSES)))
 
 
 def _refuse_losses(losses: Iterable[Loss], allow: Collection[str], at: str, to: Dialect) -> None:
@@ -188,7 +207,7 @@ def _named(parts: Iterable[Part], prefix: str, to: Dialect, taken: Collection[st
     """Each part's tensors under full names, by the part's own prefix; names that the dialect itself recognizes."""
     for part in parts:
         packed = to.pack(part.weights, part.layer)
-        words = [word for word in (*re.split("[/.]", prefix), part.prefix) if word]
+        words = [word for word in (*re.split("[/.]", unrepeat(prefix)), part.prefix) if word]
         number = 1
         while True:
             distinct = words if number == 1 else [*words[:-1], f"{''.join(words[-1:])}_{number}"]

@@ -7,7 +7,7 @@ with its nodes, a PyTorch state dict, Keras weights, a Flax tree.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,6 @@ import numpy as np
 from lstm_spec.checkpoints.keras_writing import KerasLayer, keras_legacy, keras_weights
 from lstm_spec.checkpoints.onnx_writing import Chain, Node, onnx_chains
 from lstm_spec.checkpoints.writing import WRITERS, write_bytes
-from lstm_spec.dialects import DIALECTS
 from lstm_spec.errors import Finding, OptionError, safe
 
 if TYPE_CHECKING:
@@ -106,9 +105,6 @@ def deliver(conversion: Conversion, path: str) -> None:
     write_bytes(path, choose_delivery(path, conversion.to).make(conversion))
 
 
-def names_of_formats() -> Iterable[str]:
-    """Every suffix that is written, for help texts."""
-    return DELIVERIES
-
-
-assert all(name in DIALECTS for kind in DELIVERIES.values() for name in kind.dialects)
+def suffixes_with_options(to: str) -> tuple[str, ...]:
+    """The files in which a dialect's options stand beside its tensors."""
+    return tuple(suffix for suffix, kind in DELIVERIES.items() if kind.holds_options and to in kind.dialects)

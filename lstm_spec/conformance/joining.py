@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lstm_spec.errors import safe
+from lstm_spec.errors import OptionError, safe
 from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.weights import Weights
 
@@ -22,7 +22,7 @@ BEFORE = re.compile(r"(?P<turn>forward|backward|fw|bw)(?:_(?P<rest>.+))?", re.DO
 AFTER = re.compile(r"(?P<rest>.+)_(?P<turn>forward|backward)", re.DOTALL)
 # `enc/l0`, behind which Haiku and TensorFlow 1 want to see a scope of their own.
 SCOPE = r"(?:/(?:lstm|rnn/(?:basic_lstm_cell|lstm_cell|coupled_input_forget_gate_lstm_cell)))?"
-NUMBERED = re.compile(rf"(?P<prefix>(?:.*[/.])?)l(?P<index>\d{{1,3}}){SCOPE}", re.DOTALL)
+NUMBERED = re.compile(rf"(?P<prefix>(?:.*[/._])?)l(?P<index>\d{{1,3}}){SCOPE}", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,15 @@ def join_pieces(pieces: Iterable[Piece], origin: str) -> tuple[Piece, ...]:
     return tuple(_stacked(list(_paired(list(pieces), origin)), origin))
 
 
+def unrepeat(where: str) -> str:
+    """`lstm/lstm` → `lstm`: an HDF5 file of Keras says the layer's name twice."""
+    segments = re.split(r"([/.])", where)
+    kept = segments[:1]
+    for separator, segment in zip(segments[1::2], segments[2::2], strict=True):
+        kept += [] if segment == kept[-1] else [separator, segment]
+    return "".join(kept)
+
+
 def _paired(pieces: list[Piece], origin: str) -> Iterator[Piece]:
     """`bidirectional/forward_lstm`, `bidirectional/backward_lstm` → `bidirectional`, in both directions."""
     sides: dict[tuple[str, str], dict[bool, Piece]] = {}
@@ -56,7 +65,7 @@ def _paired(pieces: list[Piece], origin: str) -> Iterator[Piece]:
         if (pair := of_piece.get(id(piece))) is None:
             yield piece
         elif piece is pairs[pair][0]:
-            wanted = pair[0] or pair[1] or origin
+            wanted = unrepeat(pair[0]) or pair[1] or origin
             where = wanted if wanted not in taken else pair[1]
             taken.add(where)
             yield _both(*pairs[pair], where)
@@ -103,7 +112,7 @@ def _stacked(pieces: list[Piece], origin: str) -> Iterator[Piece]:
     """`enc/l0`, `enc/l1` → `enc`, of two cells on each other, where the second reads what the first gives."""
     stacks: dict[str, dict[int, Piece]] = {}
     for piece in pieces:
-        if match := NUMBERED.fullmatch(piece.where):
+        if match := NUMBERED.fullmatch(unrepeat(piece.where)):
             stacks.setdefault(match["prefix"], {})[int(match["index"])] = piece
     whole = {
         prefix: [stack[i] for i in range(len(stack))]
@@ -116,7 +125,7 @@ def _stacked(pieces: list[Piece], origin: str) -> Iterator[Piece]:
         if prefix is None:
             yield piece
         elif piece is whole[prefix][0]:
-            yield _stack(whole[prefix], prefix.rstrip("/.") or origin)
+            yield _stack(whole[prefix], prefix.rstrip("/._") or origin)
 
 
 def _stands(stack: Mapping[int, Piece]) -> bool:
@@ -126,7 +135,7 @@ def _stands(stack: Mapping[int, Piece]) -> bool:
         return False
     try:
         wanted = first.with_(layers=len(stack))
-    except Exception:  # pragma: no cover - a cell that cannot stand on itself says so itself
+    except OptionError:  # a cell that cannot stand on itself
         return False
     sizes = {member.index: dict(member.sizes) for member in wanted.members}
     return all(

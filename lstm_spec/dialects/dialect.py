@@ -26,9 +26,9 @@ class Dialect:
     """How one framework writes an LSTM down.
 
     Names: `pattern` recognizes a tensor's and has the groups `prefix`, `tensor` and, where names tell them, `layer` and
-    `reverse`; `template` writes it, with `forward` or `reversed_` for the direction, behind a prefix and a `separator`; `aliases` are older kinds of
-    tensors under newer names. `claims` are kinds that must all be there before a set of names is read unasked (None: a
-    recurrent one, empty: only when asked), and `said` what the prefix must say then.
+    `reverse`; `template` writes it, with `forward` or `reversed_` for the direction, behind a prefix and `separator`;
+    `aliases` are older kinds of tensors under newer names. `claims` are kinds that must all be there before a set of
+    names is read unasked (None: a recurrent one, empty: only when asked), and `said` what the prefix must say then.
     Layout: `directions` says whether a second direction has names of its own or lies on a leading axis, before which a
     `layer_axis` may stand, and `reverse_alone` whether it may stand without the first. `batch_first` is the layout its
     layers take unless told otherwise; `states` come in this order, each alone (`states_apart`) or with all cells of the
@@ -202,15 +202,21 @@ class Dialect:
         if recovered and recovered.coupled and not self._couples(recovered.coupled):
             found = recovered.coupled.replace("=", " = ").replace("-", " - ")
             help = f"what {self.name} can express: {self.title}"
-            raise OptionError(Finding("dialect", f"{self.name} does not couple gates so", found=found, help=help))
+            known = " or ".join(text.replace("=", " = ").replace("-", " - ") for text in self._couplings())
+            message = f"{self.name} does not couple gates so"
+            raise OptionError(Finding("dialect", message, expected=known, found=found, help=help))
         _ = self.tensors(layer)
         self._refuse_other_equations(layer)
 
     def _couples(self, coupling: str) -> bool:
         """Whether it has this coupling: always, by a missing tensor, or with rows that nothing reads."""
-        by_missing = ("coupled", coupling) in self.missing.values()
-        by_dead = coupling in (text.replace(" ", "") for text in self.dead.values())
-        return self.constants.get("coupled") == coupling or by_missing or by_dead or self.any_equations
+        return coupling in self._couplings() or self.any_equations
+
+    def _couplings(self) -> Iterator[str]:
+        """`f=1-i`, in the order of the options."""
+        yield from (str(value) for name, value in self.constants.items() if name == "coupled")
+        yield from (str(value) for name, value in self.missing.values() if name == "coupled")
+        yield from (text.replace(" ", "") for text in self.dead.values())
 
     def _refuse_other_equations(self, layer: Layer) -> None:
         """A constant in an equation leaves no trace in tensors, and would be lost on the way."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from lstm_spec.errors import LstmSpecError
 RNG = np.random.default_rng(0)
 ARRAYS = {
     "enc/a": RNG.standard_normal((3, 4)).astype("float32"),
-    "enc/b": RNG.standard_normal((2, 1, 5)),
+    "enc/b": RNG.standard_normal((2, 3, 5)),
     "große/größe": RNG.standard_normal(300),
     "scalar": np.array(2.5),
     "none": np.zeros((0, 4), "float32"),
@@ -56,6 +57,16 @@ def test_torch_loads_it_without_running_code(tmp_path, mmap):
     same({name: tensor.numpy() for name, tensor in found.items()}, ARRAYS)
     assert all(tensor.is_contiguous() for tensor in found.values())
     assert type(found).__name__ == "OrderedDict"
+
+
+def test_every_tensor_begins_at_a_multiple_of_64(tmp_path):
+    """As in a file of torch.save: `mmap=True` points into it."""
+    (path := tmp_path / "x.pt").write_bytes(torch_bytes(ARRAYS))
+    data = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            name, extra = (int.from_bytes(data[info.header_offset + at :][:2], "little") for at in (26, 28))
+            assert (info.header_offset + 30 + name + extra) % 64 == 0
 
 
 def test_torch_keeps_the_order():

@@ -199,6 +199,29 @@ def test_a_forget_constant_in_one_equation_only(more):
     )
 
 
+def test_another_bias_of_the_forget_gate_is_no_constant():
+    first, second = keras_names(), keras_names()
+    second["bias"] = second["bias"] + np.repeat([0, 1, 0, 0], 4).astype("float32") * np.arange(16, dtype="float32")
+    (pair,) = ls.compare(first, second).pairs
+    assert pair.words == ("only the forget gate differs",)
+    second["bias"] = second["bias"] + 1
+    (pair,) = ls.compare(first, second).pairs
+    assert pair.words == ("only biases differ",)
+
+
+def test_what_only_one_has_is_no_pair_where_only_what_both_have_counts():
+    first, second = torch_names("a."), torch_names("a.") | torch_names("b.", n=9)
+    third = torch_names("a.") | torch_names("c.", n=8)
+    assert [pair.verdict for pair in ls.compare(second, third).pairs] == ["equal to the bit", "another cell"]
+    shared = ls.compare(second, third, shared=True)
+    assert [pair.verdict for pair in shared.pairs] == ["equal to the bit", "only in the first", "only in the second"]
+    assert shared.ok
+    assert ls.compare(first, second, shared=True).ok
+    nothing = ls.compare(torch_names(n=9), torch_names(n=8), shared=True)
+    assert not nothing.ok
+    assert str(nothing).endswith("not the same: 0 of 0 cells are equal")
+
+
 def test_strangers_of_one_shape():
     shapes = {name: array.shape for name, array in torch_names(k=32, n=32).items()}
     (pair,) = ls.compare(drawn(shapes, 1), drawn(shapes, 2)).pairs
@@ -244,7 +267,7 @@ def test_the_convert_command(command, tmp_path):
     done = command("convert", tmp_path / "a.npz", "--to", "onnx", "-o", tmp_path / "k.safetensors")
     assert (done.code, done.out) == (0, "")
     assert done.err == (
-        "enc: pytorch -> onnx, the same within 0.0e+00\n"
+        "enc: pytorch -> onnx, the same to the bit\n"
         "left out, for they are in no recurrent layer: head\n"
         f"wrote {tmp_path}/k.safetensors: 3 tensors\n"
     )

@@ -80,7 +80,7 @@ def test_a_stack_in_both_directions_becomes_layers_of_their_own():
     ]
     assert converted.adapted.notes == (
         "keras has no such stack: its 4 cells are l0_forward, l0_backward, l1_forward, l1_backward",
-        "l0_backward, l1_backward read backwards, which no tensor of keras says",
+        "l0_backward, l1_backward read backwards, as only the name says",
     )
     assert made.tensors["enc/l1_backward/kernel"].shape == (8, 16)
     assert converted.difference < 1e-6
@@ -132,6 +132,7 @@ def test_what_the_target_has_no_place_for_is_refused_whatever_is_allowed():
         ls.convert(tensors, "keras", allow=ALLOWED)
     assert str(caught.value) == (
         "error[dialect]: keras has no place for p_i, p_f, p_o\n"
+        "  at       arrays\n"
         "  expected kernel, recurrent_kernel, bias\n"
         "  help     what keras can express: keras.layers.LSTM: gates i, f, c, o as columns; one bias or none"
     )
@@ -144,6 +145,7 @@ def test_coupled_gates_are_told_as_such():
         ls.convert(tensors, "keras")
     assert str(caught.value) == (
         "error[dialect]: keras does not couple gates so\n"
+        "  at       arrays\n"
         "  found    f = 1 - i\n"
         "  help     what keras can express: keras.layers.LSTM: gates i, f, c, o as columns; one bias or none"
     )

@@ -109,4 +109,4 @@ def test_names_that_would_be_the_same_are_told_apart():
 def test_what_is_written_of_a_layer_of_torch_is_dotted():
     layer = ls.lstm(3, 4)
     tensors = {f"/enc/lstm.{n}": a for n, a in get("lstm-spec").pack(layer.random(0), layer).items()}
-    assert list(ls.convert(tensors, "pytorch").tensors)[0] == "enc.lstm.weight_ih_l0"
+    assert next(iter(ls.convert(tensors, "pytorch").tensors)) == "enc.lstm.weight_ih_l0"

@@ -54,7 +54,7 @@ def run_haiku(path):
     hk = pytest.importorskip("haiku", reason="dm-haiku is not installed")
     import jax
 
-    arrays = {name: array for name, array in np.load(path).items()}
+    arrays = dict(np.load(path))
     parameters = {"lstm/linear": {name.rpartition("/")[2]: array for name, array in arrays.items()}}
     unrolled = hk.without_apply_rng(
         hk.transform(lambda x: hk.dynamic_unroll(core := hk.LSTM(K), x, core.initial_state(B))[0])
@@ -125,9 +125,8 @@ def run_onnx(path):
 def run_keras(path, layers=1, both=False):
     keras = pytest.importorskip("keras", reason="keras is not installed")
     made = [keras.layers.LSTM(K, return_sequences=True) for _ in range(layers)]
-    model = keras.Sequential(
-        [keras.layers.Input((T, N)), *(keras.layers.Bidirectional(m) if both else m for m in made)]
-    )
+    made = [keras.layers.Bidirectional(layer) if both else layer for layer in made]
+    model = keras.Sequential([keras.layers.Input((T, N)), *made])
     model.load_weights(path)
     y = model(keras.ops.convert_to_tensor(X.swapaxes(0, 1)))
     return y.detach().cpu().numpy().swapaxes(0, 1)
