@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from lstm_spec.cells.family import lstm_cell
@@ -27,6 +27,7 @@ from lstm_spec.symbolic.cell import Cell, Declaration, Equation, letter
 from lstm_spec.symbolic.language import parse
 from tests.compiler.generated import moderate_cells
 from tests.compiler.oracle import random_inputs
+from tests.laws import tried
 from tests.strategies import OPTIONS
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -194,7 +195,7 @@ def _has_docstring(node: ast.AST) -> bool:
     return isinstance(node, ast.Module | ast.FunctionDef)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@tried(60, *HealthCheck)
 @given(cell=moderate_cells(), description=st.text(max_size=60), both=st.booleans())
 def test_only_the_fixed_alphabet_reaches_the_source(cell: Cell, description: str, both: bool) -> None:
     numbers = dict(zip(cell.letters, (2, 3, 4), strict=False))
