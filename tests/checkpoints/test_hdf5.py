@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 from lstm_spec.checkpoints import read_tensors
+from lstm_spec.checkpoints.files import Malformed
+from lstm_spec.checkpoints.hdf5_heaps import check_heap
 from lstm_spec.errors import FileError, MissingPackageError
 
 ROOT = Path(__file__).parents[2]
@@ -322,7 +324,7 @@ import h5py, numpy
 from lstm_spec.checkpoints import read_tensors
 from lstm_spec.errors import FileError
 resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
-start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+start, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     tensors = read_tensors(sys.argv[1])
     for tensor in tensors.values():
@@ -331,13 +333,13 @@ try:
 except FileError as error:
     print(error)
 grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10
-assert time.perf_counter() - start < 5, "time"
+assert time.process_time() - start < 5, "time"
 assert grown < 200, f"{grown} MB"
 """
 
 
 def bounded(path):
-    """What reading the file and its values says, within 1 GB of address space, 200 MB of memory and 5 seconds."""
+    """What reading the file and its values says, within 1 GB, 200 MB of memory and 5 seconds of work."""
     command = [sys.executable, "-c", BOUNDED, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
@@ -422,7 +424,7 @@ def tried(data):
         for tensor in read_tensors(path).values():
             tensor.load and tensor.load()
     except FileError as error:
-        assert str(error).isascii()
+        assert "".join(str(error).splitlines()).isprintable()
         refused += 1
 for _ in range(flips):
     data = bytearray(original)
@@ -455,6 +457,39 @@ def test_flipped_bytes_and_prefixes(write, libver):
 @pytest.mark.parametrize("seed", range(3))
 def test_many_flipped_bytes(write, seed):
     fuzzed(write("m.h5", made(small)), 3000, seed)
+
+
+@pytest.mark.parametrize(
+    ("size", "left", "step"),
+    [(0x8A, 3896, 0), (2**63, 4056, 2**63 + 16), (2**64 - 16, 4056, 2**64)],
+    ids=["leads nowhere", "leads out", "wraps around"],
+)
+def test_a_heap_that_has_no_end(write, size, left, step):
+    """HDF5 2.0 goes round in the first one for ever: the size of the second text in the heap, `model_config`."""
+    data = bytearray(made(small))
+    heap = data.index(b"GCOL")
+    data[heap + 48 : heap + 56] = size.to_bytes(8, "little")
+    path = write("m.h5", bytes(data))
+    assert bounded(path) == (
+        "error[heap]: a text lies in a heap whose objects have no end\n"
+        f"  at       {path}\n"
+        f"  expected 1 to {left} bytes\n"
+        f"  found    {step} bytes"
+    )
+
+
+@pytest.mark.parametrize("width", [2, 4, 8])
+def test_a_heap_of_any_width_of_lengths(width):
+    def length(number):
+        return number.to_bytes(width, "little")
+
+    header = 8 + -(-width // 8) * 8  # what stands before the objects, and before each object's bytes
+    one = b"\1\0\1\0\0\0\0\0" + length(5) + bytes(header - 8 - width) + b"12345\0\0\0"
+    free = bytes(8) + length(header) + bytes(header - 8 - width)
+    begin = (b"GCOL\1\0\0\0" + length(2 * header + 8 + len(free))).ljust(header, b"\0")
+    check_heap(begin + one + free, width)
+    with pytest.raises(Malformed):
+        check_heap(begin + one + bytes(header), width)
 
 
 def test_random_bytes_after_the_signature(write, survives, tmp_path):
