@@ -86,6 +86,7 @@ def test_padding_and_metadata_are_read_over(write):
     assert list(read_tensors(write("a.safetensors", packed(header + b"   ", bytes(8))))) == ["w"]
 
 
+@pytest.mark.slow
 def test_as_many_tensors_as_are_read_and_one_more(write, refusal):
     header = {f"layer.{i}.weight": entry(offsets=(8 * i, 8 * i + 8)) for i in range(MAX_TENSORS)}
     assert len(read_tensors(write("a.safetensors", packed(header, bytes(8 * MAX_TENSORS))))) == MAX_TENSORS

@@ -127,7 +127,7 @@ def test_source_and_listing_are_the_same_under_any_hash_seed() -> None:
             stdout=subprocess.PIPE,
             text=True,
         )
-        for seed in ("0", "1", "2", "3", "4", "random")
+        for seed in ("0", "1", "random")
     ]
     printed = {process.communicate()[0] for process in running}
     assert len(printed) == 1
@@ -151,9 +151,9 @@ def test_a_traceback_quotes_the_emitted_line() -> None:
     assert re.search(r'File "<lstm-spec [0-9a-f]{12}>", line \d+, in step\n +h_new = np\.exp\(', shown)
 
 
-@pytest.mark.parametrize("direction", ["forward", "both"])
-def test_lines_are_of_a_length_that_people_read(direction: Any) -> None:
-    for options in OPTIONS:
+@pytest.mark.parametrize(("direction", "step"), [("forward", 5), ("both", 1)])
+def test_lines_are_of_a_length_that_people_read(direction: Any, step: int) -> None:
+    for options in OPTIONS[::step]:
         layer = Layer(lstm_cell(options), layers=2, direction=direction)
         assert max(map(len, compile_layer(layer).source.splitlines())) <= 100
 
