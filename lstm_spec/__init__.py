@@ -1,11 +1,15 @@
-"""What an LSTM is: equations, tensor shapes, parameter counts and code, derived from one definition.
+"""What an LSTM is: equations, shapes, counts, cost, gradients, ranges and code, derived from one definition.
 
     equations text ──parse──▶ ┐
-    lstm(peephole=…, …) ────▶ Cell ──┬─ infer ────▶ Shapes      W_f: k×n …            (dimension inference)
-                                     └─ count ────▶ polynomials 4k(n+k+1)
+    lstm(peephole=…, …) ────▶ Cell ──┬─ infer ─────────▶ Shapes      W_f: k×n …            (dimension inference)
+                                     ├─ count ─────────▶ polynomials 4k(n+k+1), MACs, bytes, and back: budget → k
+                                     ├─ differentiate ─▶ Cell        the backward pass, again as equations
+                                     └─ bounds ────────▶ CellBounds  gates in (0, 1), |c_t| ≤ |c_0| + t
     Cell + sizes + stack + directions + layout = Layer        the thing that is specified, run and checked
-    Layer ──lower──▶ Program ──optimize──▶ Program ──emit──▶ NumPy source ──load──▶ Compiled ──▶ arrays
+    Layer ──lower──▶ Program ──optimize──▶ Program ──emit──▶ NumPy source ──load──▶ Compiled ──▶ arrays, gradients
+    Layer + Weights + x ──trace──▶ Trace: every gate at each step
     file or live layer ──read──▶ Tensors ──recognize──▶ Layer + Weights ──check──▶ Report ──render──▶ terminal | JSON
+    arrays + one recorded step ──identify──▶ Identification; Layer + Weights ──convert──▶ another dialect's tensors
 
 Rooms, each importing only those to its right: `cli > render > conformance > frameworks > compiler | checkpoints >
 dialects > layers > cells > symbolic > display | errors`

@@ -80,7 +80,7 @@ def settings(
     ] = False,
     traceback: Annotated[bool, typer.Option("--traceback", hidden=True)] = False,
 ) -> None:
-    """What an LSTM is: equations, tensor shapes, parameter counts and code, derived from one definition."""
+    """What an LSTM is, derived from one definition; and whether a real layer or file is that."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

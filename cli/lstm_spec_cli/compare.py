@@ -31,17 +31,20 @@ def compare(
             show_default=False,
         ),
     ] = None,
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Leave out the cells that only one of the files has.")
+    ] = False,
     json: Json = False,
 ) -> Answer:
     """Hold two files against each other, tensor by tensor, across formats, gate orders and layouts.
 
-    Exits with 0 when every recurrent cell has its equal in the other file, 1 when one differs, 2 when the question was
-    wrong.
+    Exits with 0 when every recurrent cell has its equal in the other file, 1 when one differs, is in one file only or
+    could not be compared, 2 when the question was wrong.
 
     lstm-spec compare model.onnx model.safetensors
     """
     import lstm_spec as ls
 
-    comparison = ls.compare(first, second, at=(at, with_), dialect=dialect)
+    comparison = ls.compare(first, second, at=(at, with_), dialect=dialect, shared=shared)
     code = CONFORMS if comparison.ok else DOES_NOT_CONFORM
     return answer_json(comparison, code) if json else Answer((str(comparison),), code=code)

@@ -20,7 +20,7 @@ def convert(
     ],
     output: Annotated[
         str,
-        typer.Option("--output", "-o", help="*.npz, *.safetensors, or *.onnx.", metavar="OUT", show_default=False),
+        typer.Option("--output", "-o", help="*.npz, *.safetensors, *.onnx, *.pt, *.h5 or *.msgpack.", metavar="OUT", show_default=False),
     ],
     at: Annotated[
         str | None, typer.Option(help="Which of the file's layers; all without.", metavar="NAME", show_default=False)
@@ -49,13 +49,10 @@ def convert(
     lstm-spec convert model.onnx --to pytorch -o model.safetensors
     """
     import lstm_spec as ls
-    from lstm_spec.checkpoints.writing import write_tensors, writer_of
     from lstm_spec_cli.array_files import refuse_overwriting
 
     refuse_overwriting(output, (file,))
-    suffix = writer_of(output)
-    conversion = ls.convert(file, to, at=at, dialect=dialect, allow=allow or (), holds_options=suffix == ".onnx")
-    write_tensors(output, conversion.tensors)
+    conversion = ls.convert(file, to, at=at, dialect=dialect, allow=allow or (), output=output)
     if json:
         return answer_json(conversion)
     return Answer(remark="\n".join(_told(conversion, output)))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lstm_spec.errors import Finding, LstmSpecError, SizeError, safe
+from lstm_spec.errors import Finding, LstmSpecError, OptionError, SizeError, safe
 from lstm_spec_cli.layer_options import Json, LayerOptions, spread, whole
 from lstm_spec_cli.output import Answer, answer_json
 
@@ -42,6 +42,9 @@ def cost(
 
     lstm-spec cost 64 64 --batch 1 --time 100 --as thop
     """
+    if counter is not None and operations:
+        message = "--operations lists lstm-spec's own count, --as another's"
+        raise OptionError(Finding("options", message, help="drop one of them"))
     packed = None if lengths is None else [_length(given) for given in lengths.split(",")[: MOST_LENGTHS + 1]]
     derived = chosen.read_layer().cost(whole(batch), whole(time), packed, dtype)
     if counter is not None:
@@ -76,7 +79,9 @@ def _reported(derived: Cost, name: str, json: bool) -> Answer:
         except LstmSpecError as error:
             refused.append(error)
     if not reports:
-        raise refused[0]
+        because = (refused[0].finding.because or "").replace("torchinfo counts", "they count")
+        message = "no counter has a count for this layer"
+        raise OptionError(Finding("counter", message, because=because, help="leave --as out for the true count"))
     if json:
         return answer_json(Reports(tuple(reports)))
     remark = "\n".join(f"{error.finding.message}: {error.finding.because}" for error in refused)

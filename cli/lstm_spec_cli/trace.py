@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os.path import realpath
 from typing import Annotated
 
 import typer
@@ -63,7 +64,7 @@ def trace(
         raise OptionError(Finding("options", "--sample and --member choose what --picture shows", help="add --picture"))
     if not isinstance(number, int):
         raise OptionError(Finding("sample", f"--sample {safe(sample or '', 40)} is no number", expected="0, 1, …"))
-    if output is not None and output == picture:
+    if output is not None and picture is not None and realpath(output) == realpath(picture):
         raise OptionError(Finding("output", "--output and --picture are one file", safe(output, None)))
     for path, option in ((output, "--output"), (picture, "--picture")):
         if path is not None:

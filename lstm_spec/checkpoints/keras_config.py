@@ -83,7 +83,9 @@ def _walk(
     if kind in KINDS or kind in CELLS:
         yield _described(KINDS.get(kind) or CELLS[kind], table, config, names, places, version)
     elif kind == "Bidirectional":
-        yield from _both(table, config, names, places, version)
+        merged = _merge(config)
+        for one in _both(table, config, names, places, version):
+            yield replace(one, attributes={**one.attributes, **merged})
     elif type(layer := config.get("layer")) is dict:  # TimeDistributed and other wrappers
         yield from _walk(layer, names, (*places, "layer"), version)
     elif type(config.get("cell")) is dict:
@@ -121,6 +123,12 @@ def _in_order(tables: list[Any], names: tuple[str, ...], places: tuple[str, ...]
         place = snake_case(kind) if type(kind) is str else ""
         number = used[place] = used.get(place, -1) + 1
         yield from _walk(table, names, (*places, f"{place}_{number}" if number else place), version)
+
+
+def _merge(config: Mapping[str, Any]) -> dict[str, str]:
+    """How a Bidirectional makes one output of two, where it does not join them, as most do."""
+    mode = config.get("merge_mode", "concat")
+    return {} if mode == "concat" or type(mode) not in (str, type(None)) else {"merge_mode": safe(mode or "none", 20)}
 
 
 def _both(

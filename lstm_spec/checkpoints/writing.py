@@ -1,4 +1,5 @@
-"""Tensors by name → the bytes of a file: npz, safetensors, ONNX. The same arrays give the same bytes.
+"""Tensors by name → the bytes of a file: npz, safetensors, a PyTorch state dict, a Flax tree. The same arrays, the same
+bytes.
 
 A file is written whole or not at all: beside its place first, and then moved there.
 """
@@ -15,7 +16,9 @@ from typing import IO, Any
 
 import numpy as np
 
-from lstm_spec.errors import FileError, Finding, OptionError, safe
+from lstm_spec.checkpoints.msgpack_writing import msgpack_bytes
+from lstm_spec.checkpoints.torch_writing import torch_bytes
+from lstm_spec.errors import FileError, Finding, safe
 from lstm_spec.layers.weights import write_npz
 
 Array = np.ndarray[Any, Any]
@@ -35,7 +38,7 @@ def safetensors_bytes(tensors: Mapping[str, Array]) -> bytes:
     at = 0
     for name, array in tensors.items():
         header[name] = {
-            "dtype": SAFETENSORS_DTYPES[str(array.dtype)],
+            "dtype": SAFETENSORS_DTYPES[array.dtype.name],
             "shape": list(array.shape),
             "data_offsets": [at, at := at + array.nbytes],
         }
@@ -48,21 +51,14 @@ def safetensors_bytes(tensors: Mapping[str, Array]) -> bytes:
 WRITERS: Mapping[str, Callable[[Mapping[str, Array]], bytes]] = {
     ".npz": npz_bytes,
     ".safetensors": safetensors_bytes,
+    ".pt": torch_bytes,
+    ".pth": torch_bytes,
+    ".msgpack": msgpack_bytes,
 }
 
 
-def writer_of(path: str) -> str:
-    """The suffix of a path that can be written. Raises OptionError when it is none, before anything is computed."""
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix not in WRITERS:
-        known = ", ".join(f"*{known}" for known in WRITERS)
-        raise OptionError(Finding("output", f"{safe(path, None)} names no format that is written", expected=known))
-    return suffix
-
-
-def write_tensors(path: str, tensors: Mapping[str, Array]) -> None:
-    """The tensors as a file of the format that the path's suffix says. Raises FileError when it cannot be written."""
-    data = WRITERS[writer_of(path)](tensors)
+def write_bytes(path: str, data: bytes) -> None:
+    """The bytes as a file, whole or not at all. Raises FileError when it cannot be written."""
     with replacing(path) as file:
         file.write(data)
 

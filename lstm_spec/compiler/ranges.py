@@ -103,10 +103,13 @@ RISING = {"sigmoid", "tanh", "relu", "exp", "log", "sqrt", "softplus", "softsign
 class ArrayRanges:
     """The domain of `Ends`; `u` is the roundoff of the code's dtype, `widths` has the rows of names that split.
 
-    `assumed` are ranges that are known besides: what was assumed, and what holds for any weights.
+    `assumed` are ranges that are known besides: what was assumed, and what holds for any weights. `tiny` is the dtype's
+    smallest step, by which a result that underflows is off at most; beyond `largest` it is infinite.
     """
 
     u: float
+    tiny: float
+    largest: float
     widths: Callable[[str], int]
     assumed: Any
 
@@ -115,8 +118,19 @@ class ArrayRanges:
         return number_ends(value, self.u)
 
     def settled(self, value: Ends) -> Ends:
-        """One operation's result, rounded in the code's dtype."""
-        return value.outward(self.u)
+        """One operation's result, rounded in the code's dtype; rounding never crosses 0."""
+        wider = value.outward(self.u)
+        low, high = wider.low - self.tiny, wider.high + self.tiny
+        low = np.where(value.low >= 0, np.maximum(low, 0), low)
+        high = np.where(value.high <= 0, np.minimum(high, 0), high)
+        return self._within_reach(Ends(low, high))
+
+    def _within_reach(self, value: Ends) -> Ends:
+        """Beyond the dtype's largest number stands infinity."""
+        low, high = (
+            np.where(np.abs(end) > self.largest, np.copysign(np.inf, end), end) for end in (value.low, value.high)
+        )
+        return Ends(np.where(low == np.inf, self.largest, low), np.where(high == -np.inf, -self.largest, high))
 
     def product(self, left: Ends, right: Ends) -> Ends:
         """`W x`: the signs of W choose the ends; a sum of N products in any order is off by γ_N of Σ|W||x|."""
@@ -126,9 +140,10 @@ class ArrayRanges:
         middle, width = (left.low + left.high) / 2, (left.high - left.low) / 2
         spread = np.abs(middle) @ radius + width @ right.magnitude
         gamma = sum(count * u / (1 - count * u) if count * u < 0.5 else np.inf for u in (self.u, 4 * DOUBLE))
-        off = _known(gamma * most, 0.0)
+        off = _known(gamma * most, 0.0) + count * self.tiny
         value = middle @ centre
-        return Ends(_known(value - spread - off, -np.inf), _known(value + spread + off, np.inf)).outward(4 * DOUBLE)
+        found = Ends(_known(value - spread - off, -np.inf), _known(value + spread + off, np.inf))
+        return self._within_reach(found.outward(4 * DOUBLE))
 
     def transposed(self, value: Ends) -> Ends:
         """Both ends transposed."""
@@ -150,7 +165,7 @@ class ArrayRanges:
         numbers = [float(n) for n in call.numbers]
         first = arguments[0]
         limits = image(call.function, (EVERYTHING,) * len(arguments), call.numbers)
-        within = Ends(np.asarray(float(limits.low)), np.asarray(float(limits.high)))
+        within = Ends(self._limit(limits.low).low, self._limit(limits.high).high)
         falls = call.function in ("leaky_relu", "elu", "hard_sigmoid") and call.numbers[0] < 0
         if call.function in RISING or (call.function in ("leaky_relu", "elu", "hard_sigmoid") and not falls):
             ends = Ends(*(np.asarray(COMPUTE[call.function](end, *numbers)) for end in (first.low, first.high)))
@@ -159,9 +174,14 @@ class ArrayRanges:
             )
             slack = ULPS * (self.u + 2 * DOUBLE)
             floor = ULPS * 2 * DOUBLE if call.function == "sigmoid" else 0.0  # the interpreter's is off by that at 0
-            ends = Ends(_known(ends.low, -np.inf) - absolute - floor, _known(ends.high, np.inf) + absolute + floor)
-            return ends.outward(slack).meet(within)
+            absolute += floor + ULPS * self.tiny
+            ends = Ends(_known(ends.low, -np.inf) - absolute, _known(ends.high, np.inf) + absolute)
+            return self._within_reach(ends.outward(slack).meet(within))
         return self._other(call, arguments, within)
+
+    def _limit(self, end: Any) -> Ends:
+        """A limit as the code has it: clip at 0.1 is at 0.1 as it is in the dtype."""
+        return Ends(*[np.asarray(float(end))] * 2) if end in (EVERYTHING.low, EVERYTHING.high) else self.number(end)
 
     def _other(self, call: Call, arguments: Sequence[Ends], within: Ends) -> Ends:
         first, rows = arguments[0], arguments[0].low.shape[-1] if arguments[0].low.ndim else 1

@@ -38,7 +38,9 @@ def bound_member(
     def rows(name: str) -> int:
         return int(bounds.layer.shapes_of_cell[name].rows.xreplace(at))
 
-    domain = ArrayRanges(float(FORMATS[dtype].u), rows, read_assumptions(cell, assume) | _limits(bounds, dtype))
+    format = FORMATS[dtype]
+    limits = read_assumptions(cell, assume) | _limits(bounds, dtype)
+    domain = ArrayRanges(float(format.u), 2.0**format.smallest, float(format.largest), rows, limits)
     exact = {name: np.asarray(array, np.float64) for name, array in weights.items()}
     known: dict[str, Ends] = {name: domain.held(name, Ends(array, array)) for name, array in exact.items()}
     known |= {d.name: domain.held(d.name, x) for d in cell.inputs}
@@ -50,6 +52,7 @@ def bound_member(
             found = range_names(cell, known | before, domain)
             for name in states:
                 grown = _grown(bounds, cell, name, found, domain, start)
+                grown = np.where(grown > domain.largest, np.inf, grown)
                 states[name] = states[name].meet(found[name + "'"]).meet(Ends(-grown, grown))
             found |= {name + "'": ends for name, ends in states.items()}
         inside = {

@@ -17,7 +17,7 @@ from lstm_spec.cells.family import BIASES, LstmOptions, lstm_cell
 from lstm_spec.cells.recovering import recover_options
 from lstm_spec.dialects import Dialect
 from lstm_spec.errors import Finding, OptionError
-from lstm_spec.layers.layer import Layer, Member
+from lstm_spec.layers.layer import Direction, Layer, Member
 from lstm_spec.layers.weights import Weights
 
 Array = np.ndarray[Any, Any]
@@ -33,11 +33,13 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One layer of the target: what stands before its names, the layer, and its weights under our names."""
+    """One layer of the target: what stands before its names, the layer, its weights under our names, its place in the
+    stack."""
 
     prefix: str
     layer: Layer
     weights: Weights
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def adapt_layer(layer: Layer, weights: Mapping[str, Array], to: Dialect) -> Adap
         except OptionError as error:
             refusal = refusal or error
             continue
-        losses, notes = change.told(to)
+        losses, notes = change.told(to, weights)
         return Adapted(parts, losses, (*notes, *_told_of_parts(parts, layer, to)))
     raise refusal or OptionError(Finding("dialect", f"{to.name} cannot write this layer"))
 
@@ -116,11 +118,14 @@ class _Change:
             return own[f"b_{gate}"]
         return np.zeros_like(own[f"U_{gate}"][:, 0])
 
-    def told(self, to: Dialect) -> tuple[tuple[Loss, ...], tuple[str, ...]]:
+    def told(self, to: Dialect, weights: Mapping[str, Array]) -> tuple[tuple[Loss, ...], tuple[str, ...]]:
         """What is lost, and what is added without a loss."""
         losses, notes = [], []
         biases = self.before.bias, self.after.bias
-        if biases == ("two", "one"):
+        second = (array for name, array in weights.items() if name.rpartition(".")[2].startswith("b_U"))
+        if biases == ("two", "one") and not any(array.any() for array in second):
+            notes.append(f"{to.name} has one bias a gate: the second of two is all zeros here, and nothing is lost")
+        elif biases == ("two", "one"):
             losses.append(Loss("two-biases", f"{to.name} has one bias a gate: the two are summed"))
         elif biases == ("one", "two"):
             notes.append(f"{to.name} has two biases a gate: the second is zeros")
@@ -136,38 +141,48 @@ class _Change:
 
 
 def _split(layer: Layer, weights: Weights, to: Dialect) -> Iterator[Part]:
-    """The layer whole where the target has such layers, else each of its cells as a layer of its own."""
-    try:
-        to.hold(layer)
-    except OptionError:
-        if len(layer.members) == 1:
-            raise
+    """The layer whole where the target has such layers, else the layers of a stack, else each cell, as layers."""
+    members = layer.members
+    by_index = [[m for m in members if m.index == index] for index in range(layer.layers)]
+    refusal: OptionError | None = None
+    for groups in ([list(members)], by_index, [[member] for member in members]):
+        try:
+            parts = [_part(layer, group, weights) for group in groups]
+            for part in parts:
+                to.hold(part.layer)
+        except OptionError as error:
+            refusal = error
+        else:
+            yield from parts
+            return
+    assert refusal is not None
+    raise refusal
+
+
+def _part(layer: Layer, members: list[Member], weights: Weights) -> Part:
+    """Some cells of a layer as a layer: all of them, those of one place in the stack, or one."""
+    first = members[0]
+    if len(members) == len(layer.members):
+        return Part("", layer, weights)
+    words = [f"l{first.index}"] * (layer.layers > 1)
+    if len(members) == 1:
+        words += ["backward" if first.reverse else "forward"] * (layer.direction == "both")
+        direction: Direction = "reverse" if first.reverse else "forward"
     else:
-        yield Part("", layer, weights)
-        return
-    for member in layer.members:
-        words = [f"l{member.index}"] * (layer.layers > 1) + _directions(layer, member)
-        alone = Layer(
-            layer.cell,
-            direction="reverse" if member.reverse else "forward",
-            layout=layer.layout,
-            **member.sizes,
-        )
-        to.hold(alone)
-        own = {
-            f"l0.{'reverse.' * member.reverse}{name}": weights[f"{member.prefix}.{name}"]
-            for name in layer.cell.parameters
-        }
-        yield Part("_".join(words), alone, Weights(own))
-
-
-def _directions(layer: Layer, member: Member) -> list[str]:
-    return ["backward" if member.reverse else "forward"] * (layer.direction == "both")
+        direction = layer.direction
+    alone = Layer(layer.cell, direction=direction, layout=layer.layout, **first.sizes)
+    own = {
+        f"l0.{'reverse.' * member.reverse}{name}": weights[f"{member.prefix}.{name}"]
+        for member in members
+        for name in layer.cell.parameters
+    }
+    return Part("_".join(words), alone, Weights(own), first.index)
 
 
 def _told_of_parts(parts: tuple[Part, ...], layer: Layer, to: Dialect) -> Iterator[str]:
     if len(parts) > 1:
-        yield f"{to.name} has no such stack: its {len(layer.members)} cells are {', '.join(p.prefix for p in parts)}"
+        what = "cells" if len(parts) == len(layer.members) else "layers"
+        yield f"{to.name} has no such stack: its {len(parts)} {what} are {', '.join(p.prefix for p in parts)}"
     if reverse := [part.prefix or "it" for part in parts if part.layer.direction == "reverse"]:
         verb = "reads" if len(reverse) == 1 else "read"
         yield f"{', '.join(reverse)} {verb} backwards, which no tensor of {to.name} says"

@@ -6,17 +6,20 @@ equations, and run on the same random sequences; only what agrees goes out. What
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from lstm_spec.compiler.compiled import compile_layer
 from lstm_spec.conformance.adapting import Adapted, Loss, Part, adapt_layer
+from lstm_spec.conformance.delivering import choose_delivery, deliver
+from lstm_spec.conformance.joining import Piece, join_pieces
 from lstm_spec.conformance.numbers import load_tensors
 from lstm_spec.conformance.reading import choose_readings, load_reading
-from lstm_spec.conformance.readings import place
+from lstm_spec.conformance.readings import Recognized, place
 from lstm_spec.conformance.recognizing import recognize
 from lstm_spec.conformance.sources import open_source, tensor_of
 from lstm_spec.dialects import Dialect, get
@@ -31,19 +34,37 @@ STEPS, BATCH, SEED = 7, 3, 0
 # weights' own dtype is off by that dtype's rounding of a pre-activation.
 EXACT = 1e-12
 ROUNDED = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-12}
+# What some dialects want to see before their names. A BasicLSTMCell has no peepholes and no projection.
 PREFIXES = ("", "lstm", "rnn/basic_lstm_cell", "rnn/lstm_cell", "rnn/coupled_input_forget_gate_lstm_cell")
+BASIC = ("kernel", "bias")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One layer of the target as it is written: its place (`encoder/l0`), its number in the stack, its full names."""
+
+    place: str
+    index: int
+    layer: Layer
+    weights: Weights
+    tensors: Mapping[str, Array]
 
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """One layer under the target's names: where it stood, as it was read, its tensors, and how well both agree."""
+    """One layer under the target's names: where it stood, as it was read, what is written, and how well both agree."""
 
     where: str
     source: str
     layer: Layer
-    tensors: Mapping[str, Array]
+    written: tuple[Written, ...]
     adapted: Adapted
     difference: float
+
+    @property
+    def tensors(self) -> dict[str, Array]:
+        """Its tensors under the target's names."""
+        return {name: array for part in self.written for name, array in part.tensors.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,31 +113,56 @@ def convert(
     layer: Layer | None = None,
     allow: Collection[str] = (),
     holds_options: bool = False,
+    output: str | None = None,
 ) -> Conversion:
     """The recurrent layers of a file, a dict of arrays or a live layer as tensors of the dialect `to`; `ls.convert`.
 
     `at` names one of several layers; `dialect` reads in that dialect only; `layer` gives options that leave no trace in
     tensors; `allow` names the losses that are agreed to ("two-biases", "forget-bias", "options"); `holds_options` says
-    that what is written has a place for options beside tensors, as an ONNX model has.
-    Raises OptionError when the target cannot compute the same or a loss is not allowed, TensorError when the source
-    does not conform or the two sides do not agree: nothing is handed out then.
+    that what is written has a place for options beside tensors, as an ONNX model has. `output` names the file that the
+    result is written to, once it is proven; its suffix says the format.
+    Raises OptionError when the target cannot compute the same, a loss is not allowed or the suffix does not fit,
+    TensorError when the source does not conform or the two sides do not agree: nothing is handed out then.
     """
     target = get(to)
+    if output is not None:
+        holds_options = choose_delivery(output, to).holds_options
     tensors = open_source(source)
     recognized = recognize(tensors, get(dialect) if dialect else None)
-    converted = []
-    for reading in choose_readings(recognized, at, tensors):
+    converted: list[Converted] = []
+    for piece in _pieces(recognized, at, tensors, layer):
+        where = place(tensors, piece.where)
+        adapted = adapt_layer(piece.layer, piece.weights, target)
+        adapted = replace(adapted, notes=(*piece.notes, *adapted.notes))
+        adapted = adapted if holds_options else _without_options(adapted, target)
+        _refuse_losses(adapted.losses, allow, where, target)
+        prefix = "" if piece.where == tensors.origin else piece.where
+        taken = {name for other in converted for name in other.tensors}
+        written = tuple(_named(adapted.parts, prefix, target, taken))
+        difference = _proven(piece, adapted, written, target, where)
+        converted.append(Converted(piece.where, piece.dialect, piece.layer, written, adapted, difference))
+    conversion = Conversion(to, tuple(converted), recognized.other if at is None else ())
+    if output is not None:
+        deliver(conversion, output)
+    return conversion
+
+
+def _pieces(recognized: Recognized, at: str | None, tensors: Tensors, layer: Layer | None) -> Iterator[Piece]:
+    """The layers that are asked for; one that was joined of several may be named too."""
+    own = {reading.where for reading in recognized.readings}
+    pieces = []
+    for reading in choose_readings(recognized, at if at in own else None, tensors):
         found, weights = load_reading(reading, tensors)
         found = found if layer is None else found.with_(cell=layer.cell)
-        adapted = adapt_layer(found, weights, target)
-        adapted = adapted if holds_options else _without_options(adapted, target)
-        _refuse_losses(adapted.losses, allow, place(tensors, reading.where), target)
-        prefix = "" if reading.where == tensors.origin else reading.where
-        named = dict(_named(adapted.parts, prefix, target))
-        difference = _proven(found, weights, adapted, named, target, place(tensors, reading.where))
-        flat = {name: array for part in named.values() for name, array in part.items()}
-        converted.append(Converted(reading.where, reading.dialect.name, found, flat, adapted, difference))
-    return Conversion(to, tuple(converted), recognized.other if at is None else ())
+        said = reading.operator.attributes if reading.operator else {}
+        pieces.append(Piece(reading.where, reading.dialect.name, found, weights, said))
+    joined = join_pieces(pieces, tensors.origin)
+    if at is None or at in own:
+        yield from joined
+    elif chosen := [piece for piece in joined if piece.where == at]:
+        yield from chosen
+    else:
+        choose_readings(recognized, at, tensors)
 
 
 def _without_options(adapted: Adapted, to: Dialect) -> Adapted:
@@ -138,21 +184,31 @@ def _refuse_losses(losses: Iterable[Loss], allow: Collection[str], at: str, to: 
         raise OptionError(Finding("loss", message, at, because=words, help=f"{help}, if that is agreed"))
 
 
-def _named(parts: Iterable[Part], prefix: str, to: Dialect) -> Iterator[tuple[str, dict[str, Array]]]:
+def _named(parts: Iterable[Part], prefix: str, to: Dialect, taken: Collection[str]) -> Iterator[Written]:
     """Each part's tensors under full names, by the part's own prefix; names that the dialect itself recognizes."""
     for part in parts:
         packed = to.pack(part.weights, part.layer)
-        before = _prefix(to, [word for word in (prefix, part.prefix) if word], next(iter(packed)))
-        yield part.prefix, {before + name: array for name, array in packed.items()}
+        words = [word for word in (*re.split("[/.]", prefix), part.prefix) if word]
+        number = 1
+        while True:
+            distinct = words if number == 1 else [*words[:-1], f"{''.join(words[-1:])}_{number}"]
+            before = _prefix(to, distinct, set(packed) <= set(BASIC))
+            named = {before + name: array for name, array in packed.items()}
+            if not named.keys() & set(taken):
+                break
+            number += 1
+        yield Written("/".join(distinct), part.index, part.layer, part.weights, named)
 
 
-def _prefix(to: Dialect, words: list[str], name: str) -> str:
+def _prefix(to: Dialect, words: list[str], is_basic: bool) -> str:
     """What stands before a tensor's name: where it stood, and what the dialect wants to see there."""
-    separator = "/" if to.pattern.fullmatch(f"x/{name}") else "."
+    separator = to.separator
     for wanted in PREFIXES:
         parts = [*words, *([wanted] if wanted else [])]
         before = separator.join(parts) + separator * bool(parts)
-        if to.said is None or to.said.match(before):
+        if "basic" in wanted and not is_basic:
+            continue
+        if to.said is None or to.said.fullmatch(before):
             return before
     return separator.join(words) + separator * bool(words)
 
@@ -160,16 +216,15 @@ def _prefix(to: Dialect, words: list[str], name: str) -> str:
 # ---- the proof ----
 
 
-def _proven(
-    layer: Layer, weights: Weights, adapted: Adapted, named: Mapping[str, Mapping[str, Array]], to: Dialect, at: str
-) -> float:
+def _proven(piece: Piece, adapted: Adapted, written: Iterable[Written], to: Dialect, at: str) -> float:
     """The largest difference between the two sides. Raises TensorError when it is more than rounding."""
     moved_only = not adapted.losses or all(loss.name == "options" for loss in adapted.losses)
+    layer, weights = piece.layer, piece.weights
     limit = EXACT if moved_only else ROUNDED[next(iter(weights.values())).dtype]
     x, state = _random_input(layer)
     plain = layer.with_(layout="time", output="sequence", merge="concat", realign=True)
     y, final = compile_layer(plain)(x, weights.astype("float64"), state)
-    theirs, finals = _run_parts(x, state, layer, adapted.parts, named, to)
+    theirs, finals = _run_parts(x, state, layer, written, to)
     differences = [_largest(y, theirs), *(_largest(final[name], finals[name]) for name in final)]
     difference = float(np.max(differences, initial=0))
     if not difference <= limit:
@@ -198,8 +253,7 @@ def _run_parts(
     x: Array,
     state: Mapping[str, Array],
     layer: Layer,
-    parts: Iterable[Part],
-    named: Mapping[str, Mapping[str, Array]],
+    parts: Iterable[Written],
     to: Dialect,
 ) -> tuple[Array, dict[str, Array]]:
     """The target's layers on the same input, each read back from its tensors, stacked and joined as the source is."""
@@ -207,7 +261,7 @@ def _run_parts(
     finals: dict[str, Array] = {}
     members = list(layer.members)
     for part in parts:
-        tensors = Tensors("converted", "arrays", _held(named[part.prefix]))
+        tensors = Tensors("converted", "arrays", _held(part.tensors))
         (reading,) = recognize(tensors, to).readings
         arrays = load_tensors(reading, tensors)
         assert not isinstance(arrays, str)  # they are plain arrays

@@ -25,6 +25,7 @@ STEPS, BATCH, SEED = 4, 2, 0
 # more: the limit stands between. Few steps, for large weights are chaotic: uniform in ±3 with k = 512, two right
 # float32 layers differ by 4e-4 after 4 steps and by 1e-2 after 8.
 TOLERANCE = {np.dtype(np.float32): 1e-3, np.dtype(np.float64): 1e-9}
+WIDENED = (np.dtype(np.float16), *FLOATS)
 
 
 def load_tensors(reading: Reading, tensors: Tensors) -> dict[str, Array] | str:
@@ -41,6 +42,21 @@ def load_tensors(reading: Reading, tensors: Tensors) -> dict[str, Array] | str:
             f"the weights are {', '.join(sorted(map(str, dtypes)))}; compiled code takes one dtype, float32 or float64"
         )
     return arrays
+
+
+def load_widened(reading: Reading, tensors: Tensors) -> tuple[dict[str, Array] | str, str]:
+    """The arrays in one dtype that holds all of them, float32 at least, and the narrowest dtype that the source has."""
+    arrays: dict[str, Array] = {}
+    for own, source in reading.names.items():
+        load = tensors[source].load
+        if load is None:
+            return f"the values of {safe(source)} ({safe(tensors[source].dtype)}) cannot be read", "float32"
+        arrays[own] = load()
+        if arrays[own].dtype not in WIDENED:
+            return f"{safe(source)} is {arrays[own].dtype}; float16, float32 and float64 are compared", "float32"
+    dtypes = sorted({array.dtype for array in arrays.values()}, key=lambda dtype: dtype.itemsize)
+    widest = np.result_type(np.float32, *dtypes)
+    return {own: array.astype(widest, copy=False) for own, array in arrays.items()}, str(dtypes[0])
 
 
 def compare_numbers(reading: Reading, layer: Layer, tensors: Tensors) -> Agreement:

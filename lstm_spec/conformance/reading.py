@@ -35,14 +35,20 @@ def read(
 
 def load_reading(reading: Reading, tensors: Tensors) -> tuple[Layer, Weights]:
     """A reading with its sizes solved and its weights. Raises TensorError when it does not conform."""
+    layer = solve_reading(reading, tensors)
+    arrays = load_tensors(reading, tensors)
+    if isinstance(arrays, str):
+        raise TensorError(Finding("dtype", arrays, at=place(tensors, reading.where)))
+    return layer, reading.dialect.unpack(arrays, layer)
+
+
+def solve_reading(reading: Reading, tensors: Tensors) -> Layer:
+    """The layer of a reading, its sizes solved. Raises TensorError when it does not conform."""
     solution = solve(reading, tensors)
     errors = [f for f in (*reading.problems, *solution.findings) if f.severity == "error"]
     if errors:
         raise TensorError(errors[0])
-    arrays = load_tensors(reading, tensors)
-    if isinstance(arrays, str):
-        raise TensorError(Finding("dtype", arrays, at=place(tensors, reading.where)))
-    return solution.layer, reading.dialect.unpack(arrays, solution.layer)
+    return solution.layer
 
 
 def choose_readings(recognized: Recognized, at: str | None, tensors: Tensors) -> tuple[Reading, ...]:

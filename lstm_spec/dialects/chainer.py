@@ -24,6 +24,7 @@ CHAINER = Dialect(
     ),
     pattern=re.compile(r"(?s)(?P<prefix>(?:.*/)?)(?P<tensor>upward/[Wb]|lateral/W|peep_[ifo]/W)"),
     template="{tensor}",
+    separator="/",
     claims=frozenset({"upward/W", "lateral/W"}),
     states=("c", "h"),
     states_apart=True,
@@ -42,6 +43,7 @@ CHAINER_NSTEP = Dialect(
     ),
     pattern=re.compile(r"(?s)(?P<prefix>(?:.*/)?)(?P<layer>\d{1,3})/(?P<tensor>[wb][0-7])"),
     template="{layer}/{tensor}",
+    separator="/",
     claims=frozenset(),
     evidence="cited",
     traps=(

@@ -26,7 +26,7 @@ class Dialect:
     """How one framework writes an LSTM down.
 
     Names: `pattern` recognizes a tensor's and has the groups `prefix`, `tensor` and, where names tell them, `layer` and
-    `reverse`; `template` writes it, with `forward` or `reversed_` for the direction; `aliases` are older kinds of
+    `reverse`; `template` writes it, with `forward` or `reversed_` for the direction, behind a prefix and a `separator`; `aliases` are older kinds of
     tensors under newer names. `claims` are kinds that must all be there before a set of names is read unasked (None: a
     recurrent one, empty: only when asked), and `said` what the prefix must say then.
     Layout: `directions` says whether a second direction has names of its own or lies on a leading axis, before which a
@@ -52,6 +52,7 @@ class Dialect:
     template: str
     reversed_: str = "_reverse"
     forward: str = ""
+    separator: Literal[".", "/"] = "."
     aliases: Mapping[str, str] = field(default_factory=dict)
     claims: frozenset[str] | None = None
     said: re.Pattern[str] | None = None

@@ -29,6 +29,7 @@ def _packings(forget: str) -> tuple[Packing, ...]:
 _dialect = partial(
     Dialect,
     template="{tensor}",
+    separator="/",
     states=("c", "h"),
     states_apart=True,
     batch_first=True,

@@ -21,6 +21,7 @@ HAIKU = Dialect(
     ),
     pattern=re.compile(r"(?s)(?P<prefix>(?:.*[/.])?)(?P<tensor>linear[/.][wb])"),
     template="{tensor}",
+    separator="/",
     claims=frozenset({"linear/w", "linear/b"}),
     said=re.compile(r"(?si).*lstm[^/.]*[/.]"),
     states_apart=True,

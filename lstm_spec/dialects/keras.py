@@ -24,6 +24,7 @@ KERAS = Dialect(
     ),
     pattern=PATTERN,
     template="{tensor}",
+    separator="/",
     batch_first=True,
     states_apart=True,
     outside=("gate_activation",),

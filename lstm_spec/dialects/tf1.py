@@ -35,6 +35,7 @@ TF1 = Dialect(
         r"|Linear/(?:Matrix|Bias))(?::0)?"
     ),
     template="{tensor}",
+    separator="/",
     aliases={
         "weights": "kernel",
         "biases": "bias",
@@ -63,6 +64,7 @@ TF1_COUPLED = Dialect(
     ),
     pattern=re.compile(r"(?s)(?P<prefix>(?:.*/)?)(?P<tensor>W|B|W_[FO]_diag|W_P)(?::0)?"),
     template="{tensor}",
+    separator="/",
     claims=frozenset({"W", "B"}),
     said=re.compile(r"(?s).*coupled_input_forget_gate_lstm_cell(_\d+)?/"),
     states=("c", "h"),

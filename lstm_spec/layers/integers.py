@@ -83,8 +83,9 @@ class Root:
 
     @property
     def decimal(self) -> str:
-        """`435.64`, with six digits."""
-        return f"{float(self.value):.6g}"
+        """`435.64`, with six digits; `499999935.5`, with three decimals where six digits would hide the size."""
+        number = float(self.value)
+        return f"{number:.6g}" if abs(number) < 10**5 else f"{number:.3f}".rstrip("0").rstrip(".")
 
 
 P = Symbol("P")

@@ -13,9 +13,9 @@ from lstm_spec.symbolic.ranging import FORMATS
 
 ROUNDOFFS = "u, the unit roundoff: " + ", ".join(f"{f.name} 2^-{f.digits}" for f in FORMATS.values())
 HOLDS = """\
-t counts steps from 1. It holds for finite weights and inputs, where no product
-overflows. In floats tanh, exp and the like are taken to be within 8u of their
-value, and never outside the function's range."""
+t counts steps from 1. It holds for finite weights and inputs, where nothing
+overflows, underflows, divides by 0 or is NaN. In floats tanh, exp and the like
+are taken to be within 8u of their value, never outside the function's range."""
 READING = """\
 Qm.n is signed, -2^m to 2^m - 2^-n in steps of 2^-n; -n is its scale's power of
 two, as TFLite and CMSIS-NN take it for the cell state (cell_scale_power).

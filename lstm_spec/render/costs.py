@@ -16,8 +16,8 @@ def list_cost(cost: Cost) -> Table:
     rows = [(line.unit, (line.name, _formula(line), number_text(line.count))) for line in cost.lines]
     groups = tuple(tuple(row for _, row in group) for _, group in groupby(rows, key=lambda pair: pair[0]))
     table = Table(("line", "formula", "count"), groups)
-    open_counts = all(not line.count.is_Rational for line in cost.lines if line.count != 0)
-    if not open_counts:
+    says_more = any(line.count != line.shown for line in cost.lines if line.unit != "operations a byte")
+    if says_more:
         return table
     return Table(table.headings[:2], tuple(tuple(row[:2] for row in group) for group in groups))
 

@@ -24,6 +24,7 @@ MISSING = "#d0d0d0"
 INK, FAINT = "#222222", "#6b6b6b"
 FONT = 'font-family="Helvetica, Arial, sans-serif"'
 MOST_ROWS, MOST_COLUMNS = 48, 120
+MOST_LETTERS = 44  # of a panel's title: the next panel begins there
 WIDTH, HEIGHT = 360, 150  # of a panel's cells
 LEFT, TOP, RIGHT, BOTTOM = 46, 26, 58, 34  # around them
 MARGIN, HEAD = 18, 54
@@ -68,6 +69,8 @@ def draw_heat_maps(title: str, subtitle: str, panels: Sequence[Panel], columns: 
 
 def _notes(panels: Sequence[Panel]) -> list[str]:
     notes = []
+    if any(panel.values.shape[1] == 0 for panel in panels):
+        notes.append("There are no steps.")
     blocks = sorted({_block(panel.values.shape) for panel in panels} - {(1, 1)})
     for units, steps in blocks:
         parts = [f"{units} units"] * (units > 1) + [f"{steps} steps"] * (steps > 1)
@@ -96,7 +99,8 @@ def downsample(values: Array) -> Array:
 
 
 def _panel(panel: Panel) -> Iterator[str]:
-    yield _text(0, -9, panel.title, 13, INK, weight="bold")
+    title = panel.title if len(panel.title) <= MOST_LETTERS else panel.title[: MOST_LETTERS - 1] + "…"
+    yield _text(0, -9, title, 13, INK, weight="bold")
     shown = downsample(panel.values)
     rows, columns = shown.shape
     if rows and columns:
@@ -124,7 +128,7 @@ def _axes(shape: tuple[int, ...]) -> Iterator[str]:
         yield _text((index - 0.5) / steps * WIDTH, HEIGHT + 13, str(index), 10, FAINT, anchor="middle")
     yield _text(WIDTH / 2, HEIGHT + 27, "step", 11, INK, anchor="middle")
     label = _text(0, 0, "unit", 11, INK, anchor="middle")
-    yield f'<g transform="translate(-33 {HEIGHT / 2:g}) rotate(-90)">{label}</g>'
+    yield f'<g transform="translate(-39 {HEIGHT / 2:g}) rotate(-90)">{label}</g>'
 
 
 def _ticks(count: int) -> list[int]:
@@ -140,8 +144,17 @@ def _bar(panel: Panel) -> Iterator[str]:
     x = WIDTH + 12
     fill = f'fill="url(#{panel.scale})" stroke="{FAINT}" stroke-width="0.5"'
     yield f'<rect x="{x}" y="0" width="10" height="{HEIGHT}" {fill}/>'
-    for value, y in ((panel.high, 0), ((panel.low + panel.high) / 2, HEIGHT / 2), (panel.low, HEIGHT)):
-        yield _text(x + 14, y + 3.5, f"{value:.3g}".replace("-", "−"), 10, FAINT)
+    for value, y in ((panel.high, 0), (panel.low / 2 + panel.high / 2, HEIGHT / 2), (panel.low, HEIGHT)):
+        yield _text(x + 14, y + 3.5, _bar_label(value), 10, FAINT)
+
+
+def _bar_label(value: float) -> str:
+    """Three digits, `−3.64`, `1.2e30`: never wider than the room beside the bar."""
+    shown = f"{value:.3g}"
+    if "e" in shown:
+        digits, _, exponent = f"{value:.1e}".partition("e")
+        shown = f"{digits.removesuffix('.0')}e{int(exponent)}"
+    return shown.replace("-", "−")
 
 
 def _gradient(scale: Scale) -> str:
@@ -155,8 +168,8 @@ def colour_of(value: float, panel: Panel) -> str:
     if not np.isfinite(value):
         return MISSING
     stops = PALETTES[panel.scale]
-    width = panel.high - panel.low
-    share = 0.5 if width <= 0 else min(max((value - panel.low) / width, 0.0), 1.0)
+    width = panel.high / 2 - panel.low / 2  # halves, for the largest floats would overflow
+    share = 0.5 if width <= 0 else min(max((value / 2 - panel.low / 2) / width, 0.0), 1.0)
     first = min(int(share * (len(stops) - 1)), len(stops) - 2)
     part = share * (len(stops) - 1) - first
     pairs = ((int(stops[first][i : i + 2], 16), int(stops[first + 1][i : i + 2], 16)) for i in (1, 3, 5))

@@ -33,10 +33,15 @@ def list_trace(trace: Trace) -> Table:
 
 def _row(name: str, row: Summary) -> tuple[str, ...]:
     low, high = ("-" if share is None else f"{share:.0%}" for share in (row.low, row.high))
-    memory = "-" if row.memory is None else "all" if np.isinf(row.memory) else f"{row.memory:.3g}"
+    memory = "all" if row.memory == np.inf else _number(row.memory)
     verdict = row.proven if row.within is not False else f"{row.proven}, broken"
-    numbers = (f"{value:.3g}" for value in (row.lowest, row.mean, row.highest))
+    numbers = map(_number, (row.lowest, row.mean, row.highest))
     return (name, *numbers, low, high, f"{row.dead} of {row.units}", memory, verdict or "nothing")
+
+
+def _number(value: float | None) -> str:
+    """Three digits; a dash where there is no number."""
+    return "-" if value is None or np.isnan(value) else f"{value:.3g}"
 
 
 def tell_trace(trace: Trace) -> Iterator[str]:

@@ -100,7 +100,21 @@ def test_counters_that_have_no_figure_are_told_apart(command):
     outcome = command("cost", 5, 7, "--lengths", "7,3,1", "--as", "all")
     assert [line.split()[0] for line in outcome.out.splitlines() if "4,928" in line] == ["thop", "reports"]
     assert outcome.err.splitlines()[0] == ("torchinfo has no count for this layer: it cannot be given a PackedSequence")
-    assert command("cost", 5, 7, "--cell", "gru", "--as", "all").code == 2
+    refused = command("cost", 5, 7, "--cell", "gru", "--as", "all")
+    assert (refused.code, refused.err) == (
+        2,
+        "error[counter]: no counter has a count for this layer\n"
+        "  because  they count PyTorch's LSTM: no peepholes, no other activations, no cell of one's own\n"
+        "  help     leave --as out for the true count\n",
+    )
+
+
+def test_letters_of_ones_own_are_counted_in_them(command):
+    rows = [line.split() for line in command("cost", "n", "n").out.splitlines()]
+    assert ["line", "formula", "count"] in rows
+    assert ["macs", "4*B*T*k*(k", "+", "n)", "8*B*T*n**2"] in rows
+    assert ["bias", "4*B*T*k", "64*T"] in [r.split() for r in command("cost", "n", 4, "--batch", 4).out.splitlines()]
+    assert ["line", "formula"] in [line.split() for line in command("cost", "n", "k").out.splitlines()]
 
 
 def test_json_of_a_counter(command):
@@ -117,6 +131,8 @@ WRONG = {
     "3 4 --cell gru --as thop": "error[counter]: thop has no count for this layer\n"
     "  because  thop counts PyTorch's LSTM: no peepholes, no other activations, no cell of one's own\n"
     "  help     leave --as out for the true count\n",
+    "3 4 --as thop --operations": "error[options]: --operations lists lstm-spec's own count, --as another's\n"
+    "  help     drop one of them\n",
     "3 4 --lengths 3,x": "error[size]: lengths: 'x' is no length\n  expected whole numbers ≥ 1, e.g. 7,3,1\n",
     "3 4 --lengths 3,,1": "error[size]: lengths: '' is no length\n  expected whole numbers ≥ 1, e.g. 7,3,1\n",
     "3 4 --lengths 3,0": "error[size]: lengths: 0 is no length\n  expected whole numbers ≥ 1, e.g. 7,3,1\n",

@@ -104,3 +104,22 @@ def test_wrong_questions_write_nothing(command, folder, arguments, message):
     outcome = command("trace", "w.npz", "--input", "x.npz", *arguments)
     assert (outcome.code, outcome.out, outcome.err) == (2, "", message)
     assert sorted(os.listdir()) == ["w.npz", "x.npz"]
+
+
+def test_one_file_by_two_names_is_still_one(command, folder):
+    outcome = command("trace", "w.npz", "--input", "x.npz", "--output", "a.svg", "--picture", "./a.svg")
+    assert (outcome.code, outcome.err) == (2, "error[output]: --output and --picture are one file\n  at       a.svg\n")
+    assert not os.path.exists("a.svg")
+
+
+def test_no_steps_have_no_numbers(command, folder):
+    np.savez("x.npz", x=np.zeros((0, 2, 3)))
+    rows = [line.split() for line in command("trace", "w.npz", "--input", "x.npz").out.splitlines()]
+    assert ["i", "-", "-", "-", "-", "-", "0", "of", "4", "-", "0", "to", "1"] in rows
+    assert ["c", "-", "-", "-", "-", "-", "0", "of", "4", "-", "-1", "to", "1"] in rows
+
+
+def test_the_memory_of_what_is_not_finite_is_no_number(command, folder):
+    np.savez("x.npz", x=np.full((3, 2, 3), np.nan))
+    rows = [line.split() for line in command("trace", "w.npz", "--input", "x.npz").out.splitlines()]
+    assert ["c", "-", "-", "-", "-", "-", "0", "of", "4", "-", "-3", "to", "3"] in rows

@@ -185,3 +185,37 @@ def test_weights_that_are_no_numbers():
         ls.bounds(layer, weights, input_max=1)
     message = "error[not-finite]: l0.U_f has entries that are NaN or infinite: nothing is bounded"
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("equation", "bias"),
+    [
+        ("clip(z, -0.1, 0.1)", 7),  # float32's 0.1 is above 0.1
+        ("clip(z, -1/3, 1/3)", -7),
+        ("exp(z)", -100),  # subnormal in float32
+        ("exp(z)", -300),  # 0 in float32
+        ("softplus(z)", -300),
+        ("p * p * z", 7),  # 1e-60 underflows to 0
+    ],
+)
+def test_limits_and_underflow_are_the_dtypes_own(dtype, equation, bias):
+    made = "let p[k]\n" * ("p" in equation.split()) + "z = W x + b\n"
+    layer = ls.Layer(ls.parse(f"input x[n]\nstate c[k]\noutput c\n{made}c' = {equation}"), n=1, k=1)
+    values = {"W": np.zeros((1, 1)), "b": np.full(1, bias), "p": np.full(1, 1e-30)}
+    weights = {name: np.asarray(values[name.removeprefix("l0.")], dtype) for name in layer.random(seed=0)}
+    proven = ls.bounds(layer, weights, input_max=1, time=1).members[0].units["c"]
+    found = ls.trace(layer, weights, np.ones((1, 1, 1), dtype))["c"]
+    assert holds(found, proven.low, proven.high)
+    assert float((proven.high - proven.low).max()) <= 1e-5  # no absurd width
+
+
+def test_what_overflows_the_dtype_has_no_bound():
+    """2 c doubles 300 times: float32 ends at infinity, so no finite number above its largest is a bound."""
+    layer = ls.Layer(ls.parse("input x[n]\nstate c[k]\noutput c\nc' = c + c + W x"), n=1, k=1)
+    weights = {"l0.W": np.ones((1, 1), np.float32)}
+    x = np.ones((300, 1, 1), np.float32)
+    assert np.isinf(ls.trace(layer, weights, x)["c"][-1]).all()
+    for time, is_bounded in ((300, False), (20, True)):
+        unit = ls.bounds(layer, weights, input_max=1, time=time).members[0].units["c"]
+        assert bool(np.isfinite(unit.high).all() and np.isfinite(unit.low).all()) is is_bounded

@@ -73,6 +73,7 @@ def test_what_differs_in_full():
     second["enc.weight_ih_l0"][5, 0] += 1  # in W_f
     assert str(ls.compare(first, second)) == (
         "enc (pytorch) and enc (pytorch): differs by up to 1.0e+00\n"
+        "  only the forget gate differs\n"
         "  W_f      differs by up to 1.0e+00\n"
         "dec (pytorch): only in the first\n"
         "not the same: 0 of 2 cells are equal"
@@ -118,6 +119,107 @@ def test_a_constant_of_the_forget_gate_counts():
     (pair,) = ls.compare(plain, wrong).pairs
     assert list(pair.differences) == ["b_f"]
     assert pair.largest == pytest.approx(1)
+
+
+# ---- real files, other dtypes, what cannot be compared ----
+
+
+def test_dtln_in_two_formats(models):
+    """The two LSTMs of the ONNX file are the first two of the HDF5 file, which has two more."""
+    sources = models / "DTLN_model.h5", models / "DTLN_model_1.onnx"
+    whole, shared = ls.compare(*sources), ls.compare(*sources, shared=True)
+    assert (whole.ok, shared.ok) == (False, True)
+    assert str(whole) == (
+        "lstm/lstm (keras) and lstm_4 (onnx): equal to the bit\n"
+        "lstm_1/lstm_1 (keras) and lstm_5 (onnx): equal to the bit\n"
+        "lstm_2/lstm_2 (keras): only in the first\n"
+        "lstm_3/lstm_3 (keras): only in the first\n"
+        "not the same: 2 of 4 cells are equal; --shared leaves out what only one has"
+    )
+    assert str(shared).splitlines()[-1] == "the same in what both have: 2 of 2 cells are equal, 2 left out"
+    assert ls.compare(sources[0], sources[1], at=("lstm_1/lstm_1", "lstm_5")).ok
+    assert not ls.compare(sources[0], sources[1], at=("lstm_1/lstm_1", "lstm_4")).ok
+
+
+def test_two_trainings_of_silero(models):
+    comparison = ls.compare(models / "silero_vad_16k.safetensors", models / "silero_vad_16k_op15.onnx")
+    (words,) = comparison.pairs[0].words
+    assert words == "the matrices resemble each other (correlation 0.97), as after further training"
+    assert not comparison.ok
+
+
+def test_half_precision():
+    """float16 is the same model, as float16 rounds; and the same as itself to the bit."""
+    given = torch_names()
+    half = {name: array.astype("float16") for name, array in given.items()}
+    comparison = ls.compare(given, half)
+    assert comparison.ok
+    assert comparison.pairs[0].verdict.endswith(", as float16 rounds")
+    assert ls.compare(half, half).pairs[0].verdict == "equal to the bit"
+    half["weight_hh_l0"] = half["weight_hh_l0"] + np.float16(0.01)
+    assert not ls.compare(given, half).ok
+
+
+def test_bfloat16_is_compared_in_what_can_be(tmp_path):
+    torch = pytest.importorskip("torch")
+    tensors = {name: torch.from_numpy(array) for name, array in torch_names().items()}
+    torch.save({name: tensor.bfloat16() for name, tensor in tensors.items()}, tmp_path / "b.pt")
+    comparison = ls.compare(torch_names(), tmp_path / "b.pt")
+    assert not comparison.ok
+    assert str(comparison) == (
+        f"arrays (pytorch) and {tmp_path}/b.pt (pytorch): the same sizes and equations; the numbers are not compared\n"
+        "  the values of weight_ih_l0 (bfloat16) cannot be read\n"
+        "undecided: 0 of 1 cells are equal, and 1 was not compared"
+    )
+    other = ls.compare(torch_names(n=7), tmp_path / "b.pt")
+    assert other.pairs[0].words == ("n: 7 -> 3",)
+    assert str(other).endswith("not the same: 0 of 1 cells are equal")
+
+
+def test_a_gru_beside_it_is_told():
+    given = torch_names("enc.") | torch_names("gru.", gates=3)
+    comparison = ls.compare(given, torch_names("enc."))
+    assert str(comparison) == (
+        "enc (pytorch) and enc (pytorch): equal to the bit\n"
+        "not compared, in the first: gru is a GRU, by the rows of its recurrent matrix; this version reads LSTMs\n"
+        "undecided: 1 of 1 cells are equal, and 1 was not compared"
+    )
+    assert not comparison.ok
+    assert comparison.to_dict()["unread"][0]["in"] == "first"
+
+
+@pytest.mark.parametrize("more", [1.0, -0.5])
+def test_a_forget_constant_in_one_equation_only(more):
+    first, second = keras_names(), keras_names()
+    second["bias"] = second["bias"] + np.repeat([0, more, 0, 0], 4).astype("float32")
+    words = f"{abs(more):g} {'more' if more > 0 else 'less'}"
+    (pair,) = ls.compare(first, second).pairs
+    assert pair.words == (
+        f"b_f of the second is {words} in every unit: a forget constant that only one of them has in its equation",
+    )
+
+
+def test_strangers_of_one_shape():
+    shapes = {name: array.shape for name, array in torch_names(k=32, n=32).items()}
+    (pair,) = ls.compare(drawn(shapes, 1), drawn(shapes, 2)).pairs
+    assert pair.words[0].startswith("the same shapes, other numbers: no order of the gates makes them agree")
+
+
+def test_a_stack_and_its_layers_apart():
+    """PyTorch's two directions and two layers against Keras's four cells."""
+    given = torch_names(layers=2, both=True)
+    comparison = ls.compare(given, ls.convert(given, "keras", allow=ALLOWED).tensors)
+    assert comparison.ok
+    assert [pair.first.reverse for pair in comparison.pairs] == [False, True, False, True]
+
+
+def test_a_folder_of_shards(tmp_path):
+    save_file = pytest.importorskip("safetensors.numpy").save_file
+    given = torch_names("a.") | torch_names("b.", n=6)
+    names = [f"model-{i}-of-00002.safetensors" for i in ("00001", "00002")]
+    for name, prefix in zip(names, "ab", strict=True):
+        save_file({key: a for key, a in given.items() if key.startswith(prefix)}, tmp_path / name)
+    assert ls.compare(tmp_path, given).ok
 
 
 def test_the_command(command, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -86,7 +88,7 @@ def test_a_stack_in_both_directions_becomes_layers_of_their_own():
 
 def test_projection_and_no_bias():
     made = ls.convert(torch_names(projection=2, bias=False), "tf1", allow=ALLOWED).tensors
-    kernel, bias = made["rnn/basic_lstm_cell/kernel"], made["rnn/basic_lstm_cell/bias"]
+    kernel, bias = made["rnn/lstm_cell/kernel"], made["rnn/lstm_cell/bias"]
     assert kernel.shape == (5, 16)
     np.testing.assert_array_equal(bias, np.repeat([0, 0, -1, 0], 4))  # i, j, f, o: TF1 adds 1 to f itself
 
@@ -161,12 +163,10 @@ def test_a_wrong_mapping_is_seen_by_the_proof(monkeypatch):
     """The proof itself: a target that reads its gates in another order than it writes them."""
     from lstm_spec.conformance import converting
 
-    def swapped(parts, prefix, to):
-        for key, tensors in named(parts, prefix, to):
-            yield (
-                key,
-                {name: np.roll(array, 4, axis=-2) if array.ndim > 1 else array for name, array in tensors.items()},
-            )
+    def swapped(*arguments):
+        for part in named(*arguments):
+            rolled = {name: np.roll(a, 4, axis=-2) if a.ndim > 1 else a for name, a in part.tensors.items()}
+            yield replace(part, tensors=rolled)
 
     named = converting._named
     monkeypatch.setattr(converting, "_named", swapped)

@@ -197,3 +197,42 @@ def test_without_the_constant_tensorflow_1_misses():
     y, h, c = run_tf1(MAKERS["LSTMCell"][0])(tensors, case.x(), state["l0.h"], state["l0.c"])
     found, after = ls.compile(ls.lstm(5, 4))(case.x(), weights, state)
     assert differences((found, dict(after)), (y, {"l0.h": h, "l0.c": c})) > WRONG
+
+
+# ---- converted files ----
+
+
+def made_by_torch(tmp_path, to, name, **options):
+    """A state dict in the shapes of PyTorch, converted into a file; and what the layer computes."""
+    layer = ls.lstm(5, 4, bias="two", **options)
+    weights = layer.random(1, "float32")
+    path = tmp_path / name
+    ls.convert(get("pytorch").pack(weights, layer), to, allow=("two-biases", "forget-bias"), output=str(path))
+    x = np.random.default_rng(0).standard_normal((7, 3, 5)).astype("float32")
+    return path, x, ls.compile(layer)(x, weights)[0]
+
+
+@pytest.mark.parametrize("options", [{}, {"layers": 2}, {"layers": 2, "bidirectional": True}], ids=str)
+@pytest.mark.parametrize("to", ["tf-keras", "keras"])
+def test_tf_keras_loads_a_converted_file(tmp_path, to, options):
+    path, x, y = made_by_torch(tmp_path, to, "out.h5", **options)
+    made = [tf_keras.layers.LSTM(4, return_sequences=True) for _ in range(options.get("layers", 1))]
+    if options.get("bidirectional"):
+        made = [tf_keras.layers.Bidirectional(layer) for layer in made]
+    model = tf_keras.Sequential([tf_keras.layers.Input((7, 5)), *made])
+    model.load_weights(str(path))
+    np.testing.assert_allclose(model(x.swapaxes(0, 1)).numpy().swapaxes(0, 1), y, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"projection": 2}], ids=str)
+def test_tensorflow_1_takes_a_converted_file(tmp_path, options):
+    """By the names of its own variables, which the file has."""
+    path, x, y = made_by_torch(tmp_path, "tf1", "out.npz", **options)
+    with np.load(path) as archive, tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        cell = cells.LSTMCell(4, num_proj=2) if options else cells.BasicLSTMCell(4)
+        out, _ = tf.compat.v1.nn.dynamic_rnn(cell, tf.constant(x), dtype="float32", time_major=True)
+        variables = {v.name.partition(":")[0]: v for v in tf.compat.v1.global_variables()}
+        assert variables.keys() == set(archive)
+        for name, variable in variables.items():
+            variable.load(archive[name], session)
+        np.testing.assert_allclose(session.run(out), y, rtol=0, atol=2e-6)

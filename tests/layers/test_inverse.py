@@ -320,3 +320,10 @@ def test_wrong_questions(name):
 def test_a_cell_that_cannot_stand_on_itself_has_no_layers_to_find():
     with pytest.raises(ls.LstmSpecError, match="this cell cannot stand on itself"):
         ls.solve(ls.Layer(ls.cells.get("sru-square"), k=4).with_(direction="both"), parameters=10**6, layers=True)
+
+
+def test_a_solution_shows_enough_digits_to_be_told_from_its_neighbours():
+    solved = ls.solve(ls.lstm(n=128), parameters=10**18)
+    assert (solved.root.decimal, solved.sizes) == ("499999935.5", {"k": 499_999_935})
+    close = ls.solve(ls.Layer(ls.cells.get("sak2014"), n=100, k=3), parameters="3.5M")
+    assert (close.root.decimal, close.sizes) == ("233251.933", {"r": 233_251})

@@ -97,3 +97,23 @@ def test_a_notebook_shows_bounds_and_traces():
     assert shown.startswith("<table>")
     assert shown.endswith(draw_trace(traced))
     assert "<td>|c_t| &lt;= |c_0| + t</td>" in ls.bounds(layer)._repr_html_()
+
+
+def test_the_largest_floats_have_colours_and_short_labels():
+    most = 1.7e308
+    panel = Panel("c", np.array([[most, -most, 0.0]]), -most, most, "diverging")
+    low, _, middle, _, high = PALETTES["diverging"]
+    assert [colour_of(v, panel) for v in (most, -most, 0.0)] == [high, low, middle]
+    assert words(draw_heat_maps("t", "s", [panel]))[-3:] == ["1.7e308", "0", "−1.7e308"]
+    small = Panel("c", np.zeros((1, 1)), -123456, 123456, "diverging")
+    assert words(draw_heat_maps("t", "s", [small]))[-3:] == ["1.2e5", "0", "−1.2e5"]
+
+
+def test_a_long_name_ends_before_the_next_panel():
+    panel = Panel("g" * 100, np.zeros((1, 1)), 0, 1, "sequential")
+    assert "g" * 43 + "…" in words(draw_heat_maps("t", "s", [panel, panel]))
+
+
+def test_no_steps_are_said():
+    panel = Panel("f", np.zeros((3, 0)), 0, 1, "sequential")
+    assert words(draw_heat_maps("t", "s", [panel]))[-1] == "There are no steps."
