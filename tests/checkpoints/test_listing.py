@@ -16,7 +16,7 @@ from lstm_spec.checkpoints import read_tensors
 from lstm_spec.checkpoints.listing import list_models
 from tests.conformance.sets import torch_names
 
-KNOWN = "*.h5, *.hdf5, *.keras, *.npy, *.npz, *.onnx"
+KNOWN = "*.h5, *.hdf5, *.keras, *.msgpack, *.npy, *.npz, *.onnx"
 
 
 @pytest.fixture
