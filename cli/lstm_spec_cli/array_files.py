@@ -34,10 +34,11 @@ class Inputs:
     mask: Array | None
 
 
-def read_inputs(path: str, layer: Layer) -> Inputs:
-    """The arrays of an npz; what it does not have is None.
+def read_inputs(path: str, layer: Layer, weights: Mapping[str, Array] | None = None, *, cast: bool = False) -> Inputs:
+    """The arrays of an npz; what it does not have is None. With `cast`, x and the state get the dtype of `weights`.
 
-    Raises FileError when it is no npz, TensorError when a name is missing or is none of the layer's.
+    Raises FileError when it is no npz, TensorError when a name is missing or is none of the layer's, or when a number
+    is of another dtype than the weights.
     """
     tensors = read_tensors(path)
     states = {short_name(layer, name) + "0": name for name in layer.state_shapes()}
@@ -56,6 +57,10 @@ def read_inputs(path: str, layer: Layer) -> Inputs:
             "x, or x and every state",
         )
     arrays = {name: _load(path, tensors[name]) for name in tensors}
+    if weights:
+        dtype = next(iter(weights.values())).dtype
+        numbers = {name: arrays[name] for name in ("x", *initial.values())}
+        arrays |= {name: _of_dtype(path, name, array, dtype, cast) for name, array in numbers.items()}
     state = {state: arrays[name] for state, name in initial.items()} or None
     return Inputs(arrays["x"], state, arrays.get("lengths"), arrays.get("mask"))
 
@@ -69,6 +74,15 @@ def _load(path: str, tensor: Any) -> Array:
     if tensor.load is None:
         _refuse(path, f"{safe(tensor.name)} cannot be read", "float32, or float64", safe(tensor.dtype))
     array: Array = tensor.load()
+    return array
+
+
+def _of_dtype(path: str, name: str, array: Array, dtype: np.dtype[Any], cast: bool) -> Array:
+    """The array in the weights' dtype, where that is asked for. Raises TensorError where it is needed and is not."""
+    if array.dtype == dtype or (cast and array.dtype.kind in "fiu"):
+        return array.astype(dtype, copy=False)
+    help = f"--cast rounds it to {dtype}" if array.dtype.kind in "fiu" else ""
+    _refuse(path, f"{safe(name)} is {safe(array.dtype)}, and the weights are {dtype}", f"{dtype}", "", help)
     return array
 
 
@@ -87,6 +101,12 @@ def refuse_overwriting(path: str, sources: tuple[str, ...], option: str = "--out
             raise OptionError(
                 Finding("output", f"{option} is a file that is read", safe(path, None), help="name another file")
             )
+
+
+def refuse_other_suffix(path: str, option: str = "--output") -> None:
+    """Raise OptionError when a result would be npz under another format's name."""
+    if os.path.splitext(path)[1].lower() != ".npz":
+        raise OptionError(Finding("output", f"{option} is written as npz", safe(path, None), help="name it *.npz"))
 
 
 def write_outputs(path: str, layer: Layer, y: Array, state: Mapping[str, Array]) -> list[str]:

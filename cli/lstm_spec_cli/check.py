@@ -13,7 +13,12 @@ WRITTEN_BY, CONTRACT = "what lstm-spec spec FILE prints", "a contract as TOML"
 
 
 def check(
-    file: Annotated[str, typer.Argument(help="An npz, safetensors or ONNX file.", metavar="FILE", show_default=False)],
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="A checkpoint file, a folder or pattern of them, or a URL.", metavar="FILE", show_default=False
+        ),
+    ],
     dialect: Annotated[
         str | None,
         typer.Option(

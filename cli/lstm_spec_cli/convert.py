@@ -20,7 +20,13 @@ def convert(
     ],
     output: Annotated[
         str,
-        typer.Option("--output", "-o", help="*.npz, *.safetensors, *.onnx, *.pt, *.h5 or *.msgpack.", metavar="OUT", show_default=False),
+        typer.Option(
+            "--output",
+            "-o",
+            help="*.npz, *.safetensors, *.onnx, *.pt, *.h5 or *.msgpack.",
+            metavar="OUT",
+            show_default=False,
+        ),
     ],
     at: Annotated[
         str | None, typer.Option(help="Which of the file's layers; all without.", metavar="NAME", show_default=False)

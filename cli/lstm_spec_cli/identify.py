@@ -46,15 +46,16 @@ def identify(
     from lstm_spec.conformance.identification.unpacking import unpack
 
     if output is not None:
-        from lstm_spec_cli.array_files import refuse_overwriting
+        from lstm_spec_cli.array_files import refuse_other_suffix, refuse_overwriting, write_arrays
 
         refuse_overwriting(output, (weights, step))
+        refuse_other_suffix(output)
     found = find(weights, step, at)
     code = CONFORMS if found.ok else DOES_NOT_CONFORM
     remark = ""
     if output is not None and found.ok:
         _, own = unpack(weights, found)
-        own.save(output)
+        write_arrays(output, own)
         remark = f"wrote {output}: {', '.join(own)}"
     elif output is not None:
         remark = f"{output} is not written: nothing was identified"

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from lstm_spec_cli.layer_options import StackOptions, refuse_beside_own_names, spread
+from lstm_spec_cli.layer_options import Cast, StackOptions, spread
 from lstm_spec_cli.output import Answer
-
-if TYPE_CHECKING:
-    from lstm_spec.layers.layer import Layer
-
-
-LEAVES_TENSORS = ("layout", "merge", "padding")  # options that change what is computed and no tensor
 
 
 @spread
 def run(
     weights: Annotated[
-        str, typer.Argument(help="An npz, safetensors or ONNX file.", metavar="WEIGHTS", show_default=False)
+        str, typer.Argument(help="A file that lstm-spec check reads.", metavar="WEIGHTS", show_default=False)
     ],
     input: Annotated[
         str,
@@ -41,6 +34,7 @@ def run(
             help="Whose names and gate order; told from the file without.", metavar="NAME", show_default=False
         ),
     ] = None,
+    cast: Cast = False,
 ) -> Answer:
     """Run a layer on x (T, B, n) and write y and the final state.
 
@@ -51,24 +45,15 @@ def run(
     import numpy as np
 
     import lstm_spec as ls
-    from lstm_spec_cli.array_files import read_inputs, refuse_overwriting, write_outputs
+    from lstm_spec_cli.array_files import read_inputs, refuse_other_suffix, refuse_overwriting, write_outputs
+    from lstm_spec_cli.weights_files import read_layer
 
-    described = described_layer(chosen)
-    if described is not None:
-        refuse_beside_own_names({"--at": at, "--dialect": dialect})
     refuse_overwriting(output, (weights, input))
-    layer, found = ls.read(weights, at=at, dialect=dialect, layer=described)
-    layer = layer.with_(**{name: getattr(chosen, name) for name in LEAVES_TENSORS})
-    inputs = read_inputs(input, layer)
+    refuse_other_suffix(output)
+    layer, found = read_layer(weights, chosen, at, dialect)
+    inputs = read_inputs(input, layer, found, cast=cast)
     y, state = ls.compile(layer)(inputs.x, found, inputs.state, lengths=inputs.lengths, mask=inputs.mask)
     written = write_outputs(output, layer, y, state)
     strange = int(y.size - np.isfinite(y).sum())
     beware = f"\nwarning: {strange} of y's {y.size} entries are NaN or infinite" if strange else ""
     return Answer(remark=f"wrote {output}: {', '.join(written)}{beware}")
-
-
-def described_layer(chosen: StackOptions) -> Layer | None:
-    """The layer that the options describe; None where they leave it to the weights."""
-    plain = StackOptions()
-    says_nothing = replace(chosen, **{name: getattr(plain, name) for name in LEAVES_TENSORS}) == plain
-    return None if says_nothing else chosen.read_layer()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lstm_spec_cli.layer_options import Json, StackOptions, spread, whole
+from lstm_spec_cli.layer_options import Cast, Json, StackOptions, spread, whole
 from lstm_spec_cli.output import Answer, answer_json
 
 
@@ -42,6 +42,7 @@ def trace(
             help="Whose names and gate order; told from the file without.", metavar="NAME", show_default=False
         ),
     ] = None,
+    cast: Cast = False,
     json: Json = False,
 ) -> Answer:
     """Run a layer and show every gate and state: how saturated, which units are dead, how long it remembers.
@@ -53,7 +54,13 @@ def trace(
     from lstm_spec.compiler.tracing import trace_layer
     from lstm_spec.errors import Finding, OptionError, safe
     from lstm_spec.render.trace import draw_trace, list_trace, tell_trace
-    from lstm_spec_cli.array_files import read_inputs, refuse_overwriting, write_arrays, write_text
+    from lstm_spec_cli.array_files import (
+        read_inputs,
+        refuse_other_suffix,
+        refuse_overwriting,
+        write_arrays,
+        write_text,
+    )
     from lstm_spec_cli.weights_files import read_layer
 
     if picture is not None and not picture.endswith(".svg"):
@@ -69,8 +76,10 @@ def trace(
     for path, option in ((output, "--output"), (picture, "--picture")):
         if path is not None:
             refuse_overwriting(path, (weights, input), option)
+    if output is not None:
+        refuse_other_suffix(output)
     layer, found = read_layer(weights, chosen, at, dialect)
-    inputs = read_inputs(input, layer)
+    inputs = read_inputs(input, layer, found, cast=cast)
     traced = trace_layer(layer, found, inputs.x, inputs.state, lengths=inputs.lengths, mask=inputs.mask)
     drawn = draw_trace(traced, number, member) if picture is not None else ""
     wrote = []

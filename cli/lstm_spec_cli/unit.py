@@ -53,14 +53,26 @@ def unit(
 
     layer = chosen.read_sized()
     if notation is not None:
-        from lstm_spec.cells.family import lstm_cell
-        from lstm_spec.symbolic.renaming import rename_cell
-
-        renamed = rename_cell(in_notation(layer.cell, notation))
-        plain = rename_cell(in_notation(lstm_cell(), notation))
-        described = describe_unit(renamed.cell, unit, layer.sizes)
-        if json:
-            return answer_json_of(renamed.restore_all(described.to_dict()))
-        return Answer((renamed.beside(plain).restore(tell_unit(described, plain.cell)),))
+        return _told_in(notation, layer, unit, json)
     described = describe_unit(layer.cell, unit, layer.sizes)
     return answer_json(described) if json else Answer((tell_unit(described),))
+
+
+def _told_in(notation: str, layer: Layer, unit: str, json: bool) -> Answer:
+    """The same in a school's symbols; beside the plain LSTM where no symbol means two things in both."""
+    from lstm_spec.cells.family import lstm_cell
+    from lstm_spec.errors import OptionError
+    from lstm_spec.render.units import tell_unit
+    from lstm_spec.symbolic.renaming import rename_cell
+    from lstm_spec.symbolic.units import describe_unit
+
+    renamed = rename_cell(in_notation(layer.cell, notation))
+    described = describe_unit(renamed.cell, unit, layer.sizes)
+    if json:
+        return answer_json_of(renamed.restore_all(described.to_dict()))
+    plain = rename_cell(in_notation(lstm_cell(), notation))
+    try:
+        both = renamed.beside(plain)
+    except OptionError:
+        return Answer((renamed.restore(tell_unit(described, beside_plain=False)),))
+    return Answer((both.restore(tell_unit(described, plain.cell)),))

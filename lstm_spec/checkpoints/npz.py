@@ -31,6 +31,7 @@ KNOWN_FLAGS = 0x80E
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # zlib's technical page: a deflated stream expands at most 1032 to 1.
 MAX_RATIO = 1032
+NO_END = "it should stand at the file's end and does not: the file was cut short, or is no archive"
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, OverflowError, ValueError)
 
 
@@ -62,7 +63,9 @@ class Guarded:
 
     def read(self, size: int = -1) -> bytes:
         if size > MAX_DIRECTORY:
-            raise malformed("too-large", "the archive's directory is too large", expected=f"{MAX_DIRECTORY} bytes")
+            raise malformed(
+                "too-large", "the archive's directory is too large", expected=f"at most {MAX_DIRECTORY} bytes"
+            )
         return self._stream.read(size if size >= 0 else MAX_DIRECTORY)
 
 
@@ -82,7 +85,8 @@ def read_directory(stream: BufferedReader) -> list[zipfile.ZipInfo]:
         with zipfile.ZipFile(cast(IO[bytes], Guarded(stream))) as archive:
             return archive.infolist()
     except ZIP_ERRORS as error:
-        raise malformed("archive", "the archive's directory cannot be read", because=safe(error)) from None
+        because = NO_END if "not a zip file" in str(error) else safe(error)
+        raise malformed("archive", "the archive's directory cannot be read", because=because) from None
 
 
 def check_members(members: list[zipfile.ZipInfo]) -> None:

@@ -53,7 +53,7 @@ def parse_model(file: File, stream: BufferedReader) -> ModelProto:
     except ImportError:
         raise MissingPackageError("onnx", "onnx", "reading an ONNX file") from None
     if file.size > MAX_BYTES:
-        raise malformed("too-large", "the model is larger than protobuf allows", expected=f"{MAX_BYTES} bytes")
+        raise malformed("too-large", "the model is larger than protobuf allows", expected=f"at most {MAX_BYTES} bytes")
     data = stream.read()
     check_parts(data, ModelProto.DESCRIPTOR)
     model = ModelProto()

@@ -115,7 +115,8 @@ def format_of(name: str, head: bytes, size: int) -> str:
         raise _mismatch(suffix, FORMATS[claimed], FORMATS[found])
     if decided := claimed or found:
         return decided
-    raise malformed("unknown-format", "the file is in no format that is known here", expected=_readable())
+    help = "it lists the shards of a model; name their folder" if name.endswith(".index.json") else ""
+    raise malformed("unknown-format", "the file is in no format that is known here", expected=_readable(), help=help)
 
 
 def _mismatch(suffix: str, claimed: Format, found: Format) -> Malformed:

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from lstm_spec.checkpoints.files import File, Malformed, Slice, malformed, take
+from lstm_spec.checkpoints.files import Bfloat16, File, Malformed, Slice, malformed, take
 from lstm_spec.checkpoints.shapes import MAX_TENSORS, check_count, checked_shape
 from lstm_spec.errors import safe
 from lstm_spec.layers.tensors import Tensor, Tensors
@@ -35,7 +35,7 @@ ENTRY_KEYS = {"dtype", "shape", "data_offsets"}
 
 @dataclass(frozen=True, slots=True)
 class Dtype:
-    """`name` for people, `bits` an element, `code` for NumPy where it has the type."""
+    """`name` for people, `bits` an element, `code` for NumPy where it has the type, or its halves."""
 
     name: str
     bits: int
@@ -56,7 +56,7 @@ DTYPES = {
     "F32": Dtype("float32", 32, "<f4"),
     "F64": Dtype("float64", 64, "<f8"),
     "C64": Dtype("complex64", 64, "<c8"),
-    "BF16": Dtype("bfloat16", 16),
+    "BF16": Dtype("bfloat16", 16, "<u2"),
     "F8_E4M3": Dtype("float8_e4m3fn", 8),
     "F8_E5M2": Dtype("float8_e5m2", 8),
     "F8_E8M0": Dtype("float8_e8m0fnu", 8),
@@ -91,8 +91,11 @@ def read_safetensors(file: File, stream: BufferedReader) -> Tensors:
 
 def _tensor(file: File, start: int, entry: Entry) -> Tensor:
     code = entry.dtype.code
-    load = None if code is None else Slice(file, start + entry.begin, np.dtype(code), entry.shape)
-    return Tensor(entry.name, entry.shape, entry.dtype.name, load)
+    if code is None:
+        return Tensor(entry.name, entry.shape, entry.dtype.name)
+    load = Slice(file, start + entry.begin, np.dtype(code), entry.shape)
+    bfloat16 = entry.dtype.name == "bfloat16"
+    return Tensor(entry.name, entry.shape, entry.dtype.name, Bfloat16(load) if bfloat16 else load)
 
 
 def read_header(stream: BufferedReader, size: int) -> bytes:
@@ -109,7 +112,8 @@ def read_header(stream: BufferedReader, size: int) -> bytes:
         )
     header = take(stream, LENGTH_SIZE, length, "the header")
     if not header.startswith(b"{"):
-        raise malformed("header", "the header is not one", expected="a {", found=safe(repr(header[:20])))
+        found = safe(header[:20].decode("latin-1")) or "nothing: a length of 0"
+        raise malformed("header", "the header does not begin as a JSON object does", expected="{", found=found)
     return header
 
 

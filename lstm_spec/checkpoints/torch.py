@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from io import BufferedReader
 from math import prod
 
-from lstm_spec.checkpoints.files import File, malformed
+from lstm_spec.checkpoints.files import Bfloat16, File, malformed
 from lstm_spec.checkpoints.torch_archive import read_archive
 from lstm_spec.checkpoints.torch_legacy import read_legacy
 from lstm_spec.checkpoints.torch_tensors import View
@@ -50,4 +50,4 @@ def _tensor(file: File, name: str, view: View, regions: Mapping[str, Region]) ->
         return Tensor(name, view.shape, view.dtype.name)
     region = regions[view.storage.key]
     load = Strided(file, region, view.dtype.code, view.offset, view.shape, view.stride)
-    return Tensor(name, view.shape, view.dtype.name, load)
+    return Tensor(name, view.shape, view.dtype.name, Bfloat16(load) if view.dtype.name == "bfloat16" else load)

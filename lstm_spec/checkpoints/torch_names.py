@@ -101,7 +101,9 @@ def _parts_of_object(value: Object) -> Iterator[tuple[Any, Path, bool]]:
             yield from ((inner, (_step(own),), False) for own, inner in part.pairs)
         elif key not in COPIES:
             yield part, (_step(key),), is_module
-    yield from ((state, ("state",), False) for state in states if not isinstance(state, Table))
+    for index, state in enumerate(states):  # of several states each has its number: TorchScript's packed LSTM has five
+        if not isinstance(state, Table):
+            yield state, ("state", str(index)) if len(states) > 1 else ("state",), False
     yield from ((part, (_step(key),), False) for key, part in value.table.pairs)
     yield from ((part, (str(index),), False) for index, part in enumerate((*value.arguments, *value.items)))
 

@@ -22,7 +22,7 @@ KEY = re.compile(r"(?!\.+$)[\w.-]{1,100}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Dtype:
-    """`name` for people, `size` in bytes, `code` for NumPy where it has the type."""
+    """`name` for people, `size` in bytes, `code` for NumPy where it has the type, or its halves."""
 
     name: str
     size: int
@@ -37,7 +37,7 @@ DTYPES: Mapping[str, Dtype] = {
         *(Dtype(f"float{8 * s}", s, f"f{s}") for s in (2, 4, 8)),
         *(Dtype(f"complex{8 * s}", s, f"c{s}") for s in (8, 16)),
         Dtype("bool", 1, "?"),
-        Dtype("bfloat16", 2),
+        Dtype("bfloat16", 2, "u2"),
         Dtype("complex32", 4),
         *(Dtype(f"float8_{kind}", 1) for kind in ("e4m3fn", "e5m2", "e4m3fnuz", "e5m2fnuz", "e8m0fnu")),
         Dtype("float4_e2m1fn_x2", 1),

@@ -17,7 +17,7 @@ from lstm_spec.compiler.ranges import ArrayRanges, Ends, number_ends
 from lstm_spec.layers.layer import Member, symbols
 from lstm_spec.symbolic.algebra import Call, Node, Product, walk
 from lstm_spec.symbolic.assumptions import read_assumptions
-from lstm_spec.symbolic.growth import count_operations, rounds_relatively, split_step
+from lstm_spec.symbolic.growth import count_operations, rounds_relatively, split_step, weigh
 from lstm_spec.symbolic.intervals import Interval
 from lstm_spec.symbolic.ranging import FORMATS, range_names, range_node
 from lstm_spec.symbolic.recurrences import Recurrence, evaluate, find_recurrence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 ROUNDS = 3
+TOP = 1 + 2.0**-50  # above what float64 rounds in a sum of two
 
 
 def bound_member(
@@ -52,7 +53,7 @@ def bound_member(
             found = range_names(cell, known | before, domain)
             for name in states:
                 grown = _grown(bounds, cell, name, found, domain, start)
-                grown = np.where(grown > domain.largest, np.inf, grown)
+                grown = np.where(grown <= domain.largest, grown, np.inf)  # NaN is no bound
                 states[name] = states[name].meet(found[name + "'"]).meet(Ends(-grown, grown))
             found |= {name + "'": ends for name, ends in states.items()}
         inside = {
@@ -110,12 +111,22 @@ def _grown(
     atoms = {symbol: known(node) for symbol, node in recurrence.atoms.items()}
     kept, is_share = _kept(recurrence, atoms, width)
     added = np.broadcast_to(evaluate(recurrence.added, atoms, _number).magnitude, width)
-    bound = np.minimum(bound, sum_over_time(kept * lift, added * lift, start, bounds.time))
+    terms, rest = (np.asarray(w, np.float64) for w in weigh(recurrence, cell, known))
+    off, rest_off = (lift - 1) * np.maximum(terms, kept), (lift - 1) * np.maximum(rest, added)
+    whole = sum_over_time((kept + off) * TOP, (added + rest_off) * TOP, start, bounds.time)
+    bound = np.minimum(bound, whole)
     if recurrence.mixed is None or bounds.time is None:
         return np.asarray(bound)
     each = np.broadcast_to(evaluate(recurrence.mixed, atoms, _number).magnitude, width)
-    mixed = np.maximum(start, each) * (lift * lift * (1 + 2.0**-50)) ** bounds.time
+    share = np.maximum(terms + _share(rest, each), 2)
+    mixed = np.maximum(start, each) * ((1 + (lift - 1) * share) * (1 + 2.0**-50)) ** bounds.time
     return np.asarray(np.where(is_share, np.minimum(bound, mixed), bound))
+
+
+def _share(rest: Array, each: Array) -> Array:
+    """How many times `each` the terms are; infinite where it is 0 and they are not."""
+    share = np.where(each > 0, rest / np.where(each > 0, each, 1), np.where(rest > 0, np.inf, 0))
+    return np.where(np.isnan(share), np.inf, share)
 
 
 def _kept(recurrence: Recurrence, atoms: Mapping[Any, Ends], width: tuple[int, ...]) -> tuple[Array, Array]:

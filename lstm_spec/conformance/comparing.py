@@ -29,7 +29,6 @@ from lstm_spec.dialects import get
 from lstm_spec.errors import Finding
 from lstm_spec.layers.layer import Layer, Member
 from lstm_spec.layers.tensors import Tensors
-from lstm_spec.layers.weights import Weights
 from lstm_spec.symbolic.cell import Cell
 
 SIDES = ("first", "second")

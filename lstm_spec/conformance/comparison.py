@@ -75,7 +75,9 @@ class Pair:
             return "the same sizes and equations; the numbers are not compared"
         if not self.differences:
             return "equal to the bit"
-        return f"equal within {self.largest:.1e}{self._rounded}" if self.same else f"differs by up to {self.largest:.1e}"
+        return (
+            f"equal within {self.largest:.1e}{self._rounded}" if self.same else f"differs by up to {self.largest:.1e}"
+        )
 
     @property
     def _rounded(self) -> str:

@@ -20,6 +20,7 @@ from lstm_spec.symbolic.language import parse
 
 LONGEST = 1_000_000  # characters of a contract; 100 layers take about 60 000
 PLAIN = {"dialect": str, "dtype": str, "layers": int, "direction": str, "layout": str}
+BARE = "a layer without a prefix"
 HELD = (*PLAIN, "sizes", "equations")
 
 
@@ -49,13 +50,18 @@ def write_contract(report: Report) -> str:
             )
         )
     lines = ["# The recurrent layers of a file; lstm-spec check FILE --spec THIS holds a file to them.", ""]
-    return "\n".join(lines) + "\n".join(_table(found) for found in report.layers)
+    return "\n".join(lines) + "\n".join(_table(found, report) for found in report.layers)
 
 
-def _table(found: FoundLayer) -> str:
+def _where(found: FoundLayer, report: Report) -> str:
+    """The layer's place in its file: nothing for names without a prefix, whatever the file is called."""
+    return "" if found.where == report.origin else safe(found.where, None)
+
+
+def _table(found: FoundLayer, report: Report) -> str:
     """One layer: a fact a line, then its sizes by letter, then its equations."""
     told = _told(found)
-    lines = [f"at = {_quoted(safe(found.where, None))}"]
+    lines = [f"at = {_quoted(_where(found, report))}"]
     lines += [f"{name} = {_quoted(told[name]) if kind is str else told[name]}" for name, kind in PLAIN.items()]
     lines.append(f"sizes = {{ {', '.join(f'{letter} = {value}' for letter, value in told['sizes'].items())} }}")
     return "\n".join(["[[layer]]", *lines, f'equations = """\n{found.layer.cell}\n"""', ""])
@@ -126,18 +132,22 @@ def _promise(table: Mapping[str, Any], where: str) -> Promise:
 
 def hold_report(report: Report, promises: tuple[Promise, ...]) -> Iterator[Finding]:
     """A finding for each layer that is missing, that the contract does not name, or that is another."""
-    found = {safe(layer.where, None): layer for layer in report.layers}
-    names = ", ".join(safe(name) for name in found) or "no layer"
+    found = {_where(layer, report): layer for layer in report.layers}
+    names = ", ".join(safe(name) or BARE for name in found) or "no layer"
     for promise in promises:
         layer = found.pop(promise.at, None)
-        at = f"{safe(report.origin)} : {safe(promise.at)}"
+        at = _place(report, promise.at)
         if layer is None:
-            yield Finding("spec-missing", f"{safe(promise.at)} is in the contract and not here", at, found=names)
+            name = safe(promise.at) or BARE
+            yield Finding("spec-missing", f"{name} is in the contract and not here", at, found=names)
         else:
             yield from _hold_layer(layer, promise, at)
     for where in found:
-        at = f"{safe(report.origin)} : {safe(where)}"
-        yield Finding("spec-extra", f"{safe(where)} is here and not in the contract", at)
+        yield Finding("spec-extra", f"{safe(where) or BARE} is here and not in the contract", _place(report, where))
+
+
+def _place(report: Report, where: str) -> str:
+    return f"{safe(report.origin)} : {safe(where)}" if where else safe(report.origin)
 
 
 def _hold_layer(found: FoundLayer, promise: Promise, at: str) -> Iterator[Finding]:

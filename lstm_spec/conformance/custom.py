@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from lstm_spec.dialects.packing import Array
 from lstm_spec.errors import Finding, TensorError, safe
@@ -10,6 +11,7 @@ from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.tensors import Tensors
 from lstm_spec.layers.weights import Weights, hold_weights
 
+OWN_NAMES = "a described layer's tensors have its equations' names; describe none to read a framework's"
 NUMBERED = re.compile(r"(?s)l(\d{1,3})(\.reverse)?\..+")
 
 
@@ -23,7 +25,12 @@ def read_custom(tensors: Tensors, layer: Layer) -> tuple[Layer, Weights]:
         layers = 1 + max(int(m.group(1)) for m in matches)
         both = any(m.group(2) for m in matches) and layer.direction == "forward"
         layer = layer.with_(layers=max(layer.layers, layers), direction="both" if both else layer.direction)
-    return hold_weights(layer, {name: _loaded(tensors, name) for name in tensors})
+    try:
+        return hold_weights(layer, {name: _loaded(tensors, name) for name in tensors})
+    except TensorError as error:
+        if error.finding.code != "names":
+            raise
+        raise TensorError(replace(error.finding, help=OWN_NAMES)) from None
 
 
 def _loaded(tensors: Tensors, name: str) -> Array:

@@ -9,13 +9,11 @@ from dataclasses import dataclass, field
 from lstm_spec.cells.family import LstmOptions, lstm_cell
 from lstm_spec.conformance.keras_options import read_keras_options
 from lstm_spec.conformance.operators import apply_live_options
-from lstm_spec.conformance.readings import Reading, place
+from lstm_spec.conformance.readings import KINDS, Reading, place
 from lstm_spec.dialects import Dialect, Packing
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.layer import Direction, Layer
 from lstm_spec.layers.tensors import Tensors
-
-KINDS = {"RNN": "simple RNN"}  # what people call an operator's kind
 
 Key = tuple[str, int, bool]  # the kind of tensor, its layer, whether it is of the reverse direction
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lstm_spec.cells.family import LstmOptions, lstm_cell
-from lstm_spec.conformance.readings import Reading
+from lstm_spec.conformance.readings import KINDS, Reading
 from lstm_spec.dialects.native import NATIVE
 from lstm_spec.dialects.onnx import ONNX
 from lstm_spec.dialects.onnx_node import ACTIVATIONS
@@ -88,7 +88,8 @@ def _read_cell(operator: Operator) -> Reading:
 def _unreadable(operator: Operator, at: str) -> Iterator[Finding]:
     """Why the node is no LSTM with weights to read."""
     if operator.kind != "LSTM":
-        yield Finding("unread", f"{safe(operator.where)} is a {operator.kind}; this version reads LSTMs", at=at)
+        kind = KINDS.get(operator.kind, operator.kind)
+        yield Finding("unread", f"{safe(operator.where)} is a {kind}; this version reads LSTMs", at=at)
         return
     if computed := [role for role in ROLES if role in operator.absent]:
         yield Finding(

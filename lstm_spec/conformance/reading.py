@@ -93,6 +93,8 @@ def no_layer(tensors: Tensors, recognized: Recognized | None = None) -> TensorEr
             "there is no LSTM here",
             at=safe(tensors.origin),
             expected="names such as weight_ih_l0, recurrent_kernel or l0.W_f, or an ONNX operator LSTM",
-            found=f"{len(tensors)} tensors: {names}{more}" if tensors else "no tensors at all",
+            found=f"{len(tensors)} tensor{'s' * (len(tensors) != 1)}: {names}{more}"
+            if tensors
+            else "no tensors at all",
         )
     )

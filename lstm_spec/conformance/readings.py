@@ -10,6 +10,8 @@ from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.tensors import Operator, Tensors
 
+KINDS = {"RNN": "simple RNN"}  # what people call an operator's kind
+
 
 def place(tensors: Tensors, *inside: str) -> str:
     """Where something is: `model.npz : encoder : weight_ih_l0`; a layer without a prefix is the file itself."""

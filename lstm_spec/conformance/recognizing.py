@@ -7,25 +7,20 @@ passes in silence.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from lstm_spec.conformance.groups import Group, claim_names, group_names, read_group
 from lstm_spec.conformance.operators import read_node
 from lstm_spec.conformance.readings import Reading, Recognized, place
-from lstm_spec.conformance.slots import is_slot, set_slots_apart
+from lstm_spec.conformance.slots import set_slots_apart
+from lstm_spec.conformance.suspects import tell_suspects
 from lstm_spec.conformance.tflite_operators import read_slots
 from lstm_spec.conformance.unnamed import readings_by_shape
 from lstm_spec.dialects import DIALECTS, Dialect
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.tensors import Tensors
 
-LOOKS_RECURRENT = re.compile(r"lstm|gru|rnn|recurrent|weight_[ih]h|hidden_to_hidden", re.IGNORECASE)
-# Names that nothing but a recurrent layer has, whatever their shape and whatever the operators are.
-SURELY_RECURRENT = re.compile(
-    r"(.*[^A-Za-z])?((weight|bias)_(ih|hh|hr)(_l\d+(_reverse)?)?|recurrent_kernel(:0)?)", re.DOTALL
-)
 # the formats whose operators say what is recurrent, and how each is read
 OPERATORS = {"onnx": read_node, "tflite": read_slots}
 
@@ -72,10 +67,10 @@ def _recognize(tensors: Tensors, dialect: Dialect | None) -> Recognized:
     if tensors.format in OPERATORS:  # what its operators use is told with them
         used |= {name for operator in tensors.operators for name in operator.tensors.values()}
     used |= {source for name in used for source in tensors[name].sources}
-    for name in tensors:
-        if name not in used | account.told and _is_suspect(name, tensors):
-            account.tell(_looks_recurrent(name, tensors), [name])
-    other = tuple(name for name in tensors if name not in used | account.told)
+    for finding, names in tell_suspects(tensors, tensors, used | account.told):
+        account.tell(finding, names)
+    used |= account.told
+    other = tuple(name for name in tensors if name not in used)
     return Recognized(tuple(_tell_apart(readings)), tuple(account.findings), other)
 
 
@@ -114,23 +109,3 @@ def _tell_apart(readings: Iterable[Reading]) -> Iterator[Reading]:
             where = f"{reading.where}#{number}"
         seen.add(where)
         yield reading if where == reading.where else replace(reading, where=where)
-
-
-def _is_suspect(name: str, tensors: Tensors) -> bool:
-    """An ONNX model's operators say what is recurrent; elsewhere a matrix with a telling name is."""
-    computed = any(operator.absent for operator in tensors.operators)
-    if SURELY_RECURRENT.fullmatch(name):
-        return not (tensors.format in OPERATORS and computed)
-    if is_slot(name):
-        return False
-    return tensors.format not in OPERATORS and bool(LOOKS_RECURRENT.search(name)) and len(tensors[name].shape) >= 2
-
-
-def _looks_recurrent(name: str, tensors: Tensors) -> Finding:
-    reader, expected = "dialect", "the names of a dialect: lstm-spec dialects lists them"
-    help = "name the dialect with --dialect, or rename the tensors"
-    if tensors.format in OPERATORS:
-        reader, expected, help = "operator", "an operator LSTM that has it as a constant", ""
-    at = f"{place(tensors, name)} {tensors[name].shape}"
-    message = f"{safe(name)} looks recurrent by its name, and no {reader} reads it"
-    return Finding("unread", message, at, expected, help=help)

@@ -194,8 +194,10 @@ class Question:
 
     def _unbounded(self, name: str) -> SizeError:
         found = ", ".join(f"{budget} {value:,}" for budget, value in self.budgets.items())
-        because = f"it still fits at {name} = {self._largest(name):,}"
-        return SizeError(Finding("budget", f"this budget does not bound {name}", found=found, because=because))
+        largest = self._largest(name)
+        message = f"this budget does not bound {name} up to {largest:,}, the most that there may be"
+        because = f"it still fits at {name} = {largest:,}"
+        return SizeError(Finding("budget", message, found=found, because=because))
 
     def _too_small(self, least: Choice) -> SizeError:
         over = [name for name, left in least.residuals.items() if left < 0]

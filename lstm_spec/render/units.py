@@ -15,8 +15,11 @@ from lstm_spec.symbolic.units import Learned, Reading, Unit, describe_unit
 LABEL = 14
 
 
-def tell_unit(unit: Unit, plain: Cell | None = None) -> str:
-    """Everything about a unit, as lines of text; `plain` is the plain LSTM under the unit's names."""
+def tell_unit(unit: Unit, plain: Cell | None = None, *, beside_plain: bool = True) -> str:
+    """Everything about a unit, as lines of text; `plain` is the plain LSTM under the unit's names.
+
+    Without `beside_plain` nothing is said of how the plain LSTM's units differ.
+    """
     sections = (
         [f"unit {unit.index} of {_equated(unit)}; units count from 1"],
         list(unit.equations),
@@ -27,7 +30,7 @@ def tell_unit(unit: Unit, plain: Cell | None = None) -> str:
         ],
         [*_labelled("within a step", _within(unit)), *_labelled("across steps", _across(unit))],
         list(_what_it_is(unit)),
-        list(_unlike_plain(unit, plain or lstm_cell())),
+        list(_unlike_plain(unit, plain or lstm_cell())) if beside_plain else [],
     )
     return "\n\n".join("\n".join(lines) for lines in sections if lines)
 

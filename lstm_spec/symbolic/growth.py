@@ -6,7 +6,7 @@ can lift a bound. Where that argument does not hold, each operation counts a fac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from typing import Any, Literal
 from sympy import Float, Integer, Symbol, oo
 
 from lstm_spec.symbolic.algebra import Add, Call, Divide, Elementwise, Multiply, Name, Node, Number, Subtract, walk
+from lstm_spec.symbolic.cancelling import Weight, count_cancelled, weigh_terms
 from lstm_spec.symbolic.cell import Cell
 from lstm_spec.symbolic.intervals import Interval, number_text
 from lstm_spec.symbolic.ranging import ULPS, Domain, Format, range_node
@@ -21,6 +22,7 @@ from lstm_spec.symbolic.recurrences import ARITHMETIC, CONTRACTING, Recurrence, 
 
 Rule = Literal["held", "geometric", "sum"]
 ONE = Integer(1)
+CANCELS = "terms cancel that are larger than what is left, and rounding is relative to them"
 MARGIN = Float("1e-25", 40)  # beyond the 40 digits that a power is computed with
 
 
@@ -138,8 +140,15 @@ def find_growth(found: Recurrence, known: Mapping[str, Any], domain: Domain, cel
         return Growth("sum", found.state, term.magnitude, Integer(1), operations, once=True)
     if not exact and not rounds_relatively(equation, cell):
         return "the difference of two sums may cancel, and its rounding is then not relative to it"
-    if found.mixed is not None and kept.is_nonnegative and kept.high <= 1:
-        mixed = evaluate(found.mixed, atoms, Interval.point)
+    mixes = found.mixed is not None and kept.is_nonnegative and kept.high <= 1
+    mixed = evaluate(found.mixed, atoms, Interval.point) if mixes else None
+    if not exact:
+        weight = weigh(found, cell, lambda node: range_node(node, known, domain, cell))
+        times = count_cancelled(weight, kept.magnitude, added.magnitude, mixed and mixed.magnitude)
+        if times is None:
+            return CANCELS
+        operations *= times
+    if mixed is not None:
         if mixed.is_bounded:
             return Growth("held", found.state, mixed.magnitude, kept.magnitude, operations + 1 if operations else 0)
         return f"what is mixed in, {found.mixed}, has no bound of its own"
@@ -152,6 +161,14 @@ def find_growth(found: Recurrence, known: Mapping[str, Any], domain: Domain, cel
     if kept.magnitude == 1:
         return Growth("sum", found.state, added.magnitude, Integer(1), operations)
     return f"what the state is multiplied by, {found.kept}, may be {number_text(kept.magnitude)}: more than 1"
+
+
+def weigh(found: Recurrence, cell: Cell, ranged: Callable[[Node], Any]) -> Weight:
+    """The terms of a state's equation, none cancelled, without the functions that the whole went through."""
+    node = cell.defined[found.state + "'"].expression
+    for _ in found.through:
+        node = node.operands[0]
+    return weigh_terms(node, lambda n: _mentions(n, found.state, cell), lambda n: _written_out(n, cell), ranged)
 
 
 def range_of_kept(found: Recurrence, atoms: Mapping[Symbol, Any], known: Mapping[str, Any], cell: Cell) -> Any:

@@ -141,6 +141,8 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path, refusal):
 def test_empty_unknown_and_impossible(write, refusal, tmp_path):
     assert refusal(write("m.onnx", b"")).code == "empty"
     assert refusal(write("m.dat", b"hello")).code == "unknown-format"
+    listing = refusal(write("model.safetensors.index.json", b'{"weight_map": {}}'))
+    assert (listing.code, listing.help) == ("unknown-format", "it lists the shards of a model; name their folder")
     assert refusal(tmp_path / "m.onnx" / "x").code == "unreadable"
     assert refusal(tmp_path / ("x" * 5000)).code == "unreadable"
     (tmp_path / "loop").symlink_to(tmp_path / "loop")

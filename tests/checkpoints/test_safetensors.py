@@ -67,12 +67,17 @@ def test_what_the_reference_writes_is_read_alike(write, arrays, metadata):
 
 
 def test_a_type_that_numpy_lacks_has_a_shape_and_no_values(write):
-    data = packed({"w": entry("BF16", (2, 3), (0, 12)), "q": entry("F4", (2, 3), (12, 15))}, bytes(15))
-    tensors = read_tensors(write("a.safetensors", data))
-    assert [(t.shape, t.dtype, t.load) for t in tensors.values()] == [
-        ((2, 3), "bfloat16", None),
-        ((2, 3), "float4_e2m1fn", None),
-    ]
+    tensor = read_tensors(write("a.safetensors", packed({"q": entry("F4", (2, 3), (0, 3))}, bytes(3))))["q"]
+    assert (tensor.shape, tensor.dtype, tensor.load) == ((2, 3), "float4_e2m1fn", None)
+
+
+def test_bfloat16_is_read_as_float32(write):
+    """1, -2, infinity, the smallest and a third; the bits are those of torch.bfloat16."""
+    halves = np.array([0x3F80, 0xC000, 0x7F80, 0x0001, 0x3EAB], "<u2")
+    tensor = read_tensors(write("a.safetensors", packed({"w": entry("BF16", (5,), (0, 10))}, halves.tobytes())))["w"]
+    values = tensor.load()
+    assert (tensor.dtype, values.dtype) == ("bfloat16", np.dtype(np.float32))
+    assert values.tolist() == [1, -2, np.inf, 2.0**-133, 0.333984375]
 
 
 @pytest.mark.parametrize("name", ["a\x1b[31m", "\u202egpj.exe", ":skull:", "", "[red]", "\x00", "a\nb"])

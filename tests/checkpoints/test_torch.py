@@ -43,7 +43,8 @@ def assert_equal(tensors, expected):
         assert (found.shape, f"torch.{found.dtype}") == (tuple(value.shape), str(value.dtype)), name
         if found.load is not None:
             array = found.load()
-            assert array.tobytes() == value.detach().contiguous().numpy().tobytes(), name
+            plain = value.detach().float() if found.dtype == "bfloat16" else value.detach()
+            assert array.tobytes() == plain.contiguous().numpy().tobytes(), name
             assert array.flags.writeable
             assert array.flags.c_contiguous
 
@@ -103,7 +104,7 @@ def test_every_dtype(torch, save):
         values = {name: (torch.rand(2, 3, 2) * 100).to(getattr(torch, name)) for name in names}
     tensors = read_tensors(save(values))
     assert_equal(tensors, values)
-    assert [name for name in tensors if tensors[name].load is None] == names[-4:]
+    assert [name for name in tensors if tensors[name].load is None] == names[-3:]
 
 
 def test_views_of_every_sort(torch, save):
@@ -301,7 +302,7 @@ def test_tensors_but_no_lstm(write):
         "error[no-lstm]: there is no LSTM here\n"
         f"  at       {path}\n"
         "  expected names such as weight_ih_l0, recurrent_kernel or l0.W_f, or an ONNX operator LSTM\n"
-        "  found    1 tensors: w"
+        "  found    1 tensor: w"
     )
 
 

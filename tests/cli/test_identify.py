@@ -112,8 +112,9 @@ def test_one_of_several_layers(command, tmp_path, monkeypatch):
     assert command("identify", "weights.npz", "--step", "step.npz", "--at", "a.").code == 0
     assert command("identify", "weights.npz", "--step", "step.npz", "--at", "b.").code == 1
     outcome = command("identify", "weights.npz", "--step", "step.npz", "--at", "c.")
-    assert outcome.code == 2
-    assert "error[no-lstm]: these arrays are no LSTM of n = 3, k = 4 in any layout" in outcome.err
+    listed = ", ".join(f"{name} {array.shape}" for name, array in layers.items())
+    message = f"error[at]: no array's name begins with c.\n  at       weights.npz\n  found    {listed}\n"
+    assert (outcome.code, outcome.out, outcome.err) == (2, "", message)
 
 
 def test_a_wrong_question(command, saved):
@@ -124,3 +125,20 @@ def test_a_wrong_question(command, saved):
     assert outcome.err.startswith("error[step]: the step has no h, c, h1, c1\n  at       step.npz\n")
     assert command("identify", "weights.npz", "--step", "none.npz").code == 2
     assert command("identify", "weights.npz").code == 2
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("own.txt", "error[output]: --output is written as npz\n  at       own.txt\n  help     name it *.npz\n"),
+        (
+            "nowhere/own.npz",
+            "error[unwritable]: the output cannot be written\n"
+            "  at       nowhere/own.npz\n  because  No such file or directory\n",
+        ),
+    ],
+)
+def test_an_output_that_cannot_be_written(command, saved, output, message):
+    saved(HAIKU)
+    outcome = command("identify", "weights.npz", "--step", "step.npz", "--output", output)
+    assert (outcome.code, outcome.out, outcome.err) == (2, "", message)

@@ -34,6 +34,14 @@ def test_what_is_unlike_the_plain_one_has_the_same_symbols(command):
     assert "i_t, f_t and V_t depend on LTM_{t-1}[3] alone; there on no LTM_{t-1}\n" in out
 
 
+def test_a_symbol_that_means_another_thing_in_the_plain_one(command):
+    """TF1 calls a GRU's candidate c, as an LSTM's state: the unit is told, without the plain LSTM beside it."""
+    outcome = command("unit", 3, "--n", 5, "--k", 10, "--cell", "gru", "--notation", "tf1")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "new_h[3] = u[3] * h[3] + (1 - u[3]) * c[3]\n" in outcome.out
+    assert "unlike the plain LSTM" not in outcome.out
+
+
 def test_a_unit_as_json(command):
     told = json.loads(command(*UNIT, "--notation", "ng", "--json").out)
     assert told["learns"]["by_equation"][1] == {"equation": "Γ_u^{<t>}[3]", "parameters": {"W_u": 15, "b_u": 1}}

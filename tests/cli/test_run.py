@@ -241,3 +241,32 @@ def test_too_little_memory_is_no_fault_of_ours(command, folder, monkeypatch):
     assert outcome.code == 2
     assert outcome.err.startswith("error[too-large]: this needs more memory than there is\n")
     assert not os.path.exists("y.npz")
+
+
+@pytest.mark.parametrize("output", ["y.safetensors", "y", "y.npz.txt"])
+def test_npz_is_written_under_no_other_name(command, folder, output):
+    message = f"error[output]: --output is written as npz\n  at       {output}\n  help     name it *.npz\n"
+    assert refused(command, folder, *ASK[:4], output) == message
+    assert not os.path.exists(output)
+
+
+def test_another_dtype_is_rounded_only_when_asked(command, tmp_path):
+    """A float32 model and NumPy's default float64: what everyone meets first."""
+    layer = ls.lstm(3, 4)
+    layer.random(0, "float32").save(tmp_path / "w.npz")
+    x = np.random.default_rng(0).normal(size=(5, 2, 3))
+    np.savez(tmp_path / "x.npz", x=x, h0=np.zeros((2, 4)), c0=np.zeros((2, 4), "float32"))
+    line = ("run", tmp_path / "w.npz", "--input", tmp_path / "x.npz", "--output", tmp_path / "y.npz")
+    refused = command(*line)
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == (
+        "error[input]: x is float64, and the weights are float32\n"
+        f"  at       {tmp_path}/x.npz\n"
+        "  expected float32\n"
+        "  help     --cast rounds it to float32\n"
+    )
+    assert not (tmp_path / "y.npz").exists()
+    assert command(*line, "--cast").code == 0
+    with np.load(tmp_path / "y.npz") as written:
+        ours, _ = ls.compile(layer)(x.astype("float32"), layer.random(0, "float32"))
+        np.testing.assert_array_equal(written["y"], ours)

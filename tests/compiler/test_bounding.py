@@ -219,3 +219,27 @@ def test_what_overflows_the_dtype_has_no_bound():
     for time, is_bounded in ((300, False), (20, True)):
         unit = ls.bounds(layer, weights, input_max=1, time=time).members[0].units["c"]
         assert bool(np.isfinite(unit.high).all() and np.isfinite(unit.low).all()) is is_bounded
+
+
+@pytest.mark.parametrize("kept", ["1001 * c - 1000 * c", "c + (1000 * c - 1000 * c)", "8193/8 * c - 8185/8 * c"])
+def test_rounding_is_relative_to_the_terms_before_they_cancel(kept):
+    """1001 c is rounded by u of a thousand c: far more than u of the c that is left."""
+    layer = ls.Layer(ls.parse(f"input x[n]\nstate c[k]\noutput c\ng = tanh(W x)\nc' = {kept} + g"), n=1, k=1)
+    weights = {"l0.W": np.full((1, 1), 50, np.float32)}
+    starts = np.random.default_rng(0).uniform(0, 1, (4000, 1)).astype(np.float32)
+    last = ls.trace(layer, weights, np.ones((10, 4000, 1), np.float32), {"c": starts})["c"][-1, :, 0].astype(float)
+    worst = int((last - starts[:, 0]).argmax())
+    start = float(starts[worst, 0])
+    proven = ls.bounds(layer, weights, input_max=1, initial_max=repr(start), time=10)
+    assert last[worst] <= proven.members[0].units["c"].high.max()
+    found = proven.cell["c"].over_floats("float32", Rational(start), Rational(10))
+    assert found is None or last[worst] <= float(found.high)
+
+
+def test_what_nothing_bounds_is_no_nan():
+    text = "g = sigmoid(W x)\nm = leaky_relu(b - U (c * c), 0.3)\nc' = c - g * (c - m)"
+    layer = ls.Layer(ls.parse(f"input x[n]\nstate c[k]\noutput c\n{text}"), n=2, k=2)
+    units = ls.bounds(layer, layer.random(seed=0), input_max=0.1, initial_max=0.5, time=3).members[0].units
+    assert {n: (e.low.tolist(), e.high.tolist()) for n, e in units.items() if n != "g"} == {
+        name: ([-np.inf] * 2, [np.inf] * 2) for name in ("m", "c")
+    }

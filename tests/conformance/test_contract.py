@@ -130,3 +130,22 @@ def test_what_is_no_contract(text, message):
 def test_wrong_equations_are_told_with_their_place():
     with pytest.raises(ls.LstmSpecError, match=r"s.toml, layer 1:3"):
         read_contract('[[layer]]\nat = "x"\nequations = """\ninput x[n]\nstate h[k]\nh\' = tanh(x\n"""\n', "s.toml")
+
+
+def test_a_contract_of_bare_names_holds_a_file_of_another_name(tmp_path):
+    """`at` was the name of the file: a contract held nothing but the file it came from."""
+    for name in ("one.npz", "two.npz"):
+        np.savez(tmp_path / name, **torch_names())
+    contract = contract_of(str(tmp_path / "one.npz"))
+    assert contract.splitlines()[2] == 'at = ""'
+    assert held(str(tmp_path / "two.npz"), contract) == []
+    np.savez(tmp_path / "two.npz", **torch_names(k=5))
+    assert held(str(tmp_path / "two.npz"), contract)[0] == (
+        f"error[spec]: k is another than in the contract\n  at       {tmp_path / 'two.npz'}\n  expected 4\n  found    5"
+    )
+    np.savez(tmp_path / "two.npz", **torch_names("enc."))
+    assert held(str(tmp_path / "two.npz"), contract) == [
+        "error[spec-missing]: a layer without a prefix is in the contract and not here\n"
+        f"  at       {tmp_path / 'two.npz'}\n  found    enc",
+        f"error[spec-extra]: enc is here and not in the contract\n  at       {tmp_path / 'two.npz'} : enc",
+    ]

@@ -336,14 +336,14 @@ def test_layout_1_has_the_batch_first(tmp_path):
     assert [row.symbolic for row in report.layers[0].tensors][-2:] == ["(B, 1, k)", "(B, 1, k)"]
 
 
-@pytest.mark.parametrize("op", ["GRU", "RNN"])
-def test_another_operator_is_unread(op, tmp_path):
+@pytest.mark.parametrize(("op", "kind"), [("GRU", "GRU"), ("RNN", "simple RNN")])
+def test_another_operator_is_unread(op, kind, tmp_path):
     gates = 3 if op == "GRU" else 1
     tensors = drawn({"W": (1, gates * K, N), "R": (1, gates * K, K)})
     report = check_bytes(onnx_model(tensors, {"hidden_size": K}, op=op), tmp_path)
     path = tmp_path / "node.onnx"
     assert str(report) == (
-        f"error[unread]: node is a {op}; this version reads LSTMs\n  at       {path} : node\n"
+        f"error[unread]: node is a {kind}; this version reads LSTMs\n  at       {path} : node\n"
         "does not conform: 0 LSTM layers, 1 error"
     )
 
@@ -354,8 +354,10 @@ def test_recurrent_weights_without_an_operator(tmp_path):
         node_tensors(), node_attributes(), more={"dec.weight_hh_l0": zeros(16, 4), "dec.bias_ih_l0": zeros(16)}
     )
     report = check_bytes(data, tmp_path)
-    assert [f.message for f in report.findings if f.code == "unread"] == [
-        "dec.weight_hh_l0 looks recurrent by its name, and no operator reads it",
-        "dec.bias_ih_l0 looks recurrent by its name, and no operator reads it",
+    assert [str(f) for f in report.findings if f.code == "unread"] == [
+        "error[unread]: dec looks recurrent by its 2 names, and no operator reads it\n"
+        f"  at       {tmp_path / 'node.onnx'} : dec\n"
+        "  expected an operator LSTM that has it as a constant\n"
+        "  found    dec.weight_hh_l0 (16, 4), dec.bias_ih_l0 (16,)"
     ]
     assert not report.ok

@@ -83,7 +83,7 @@ def test_wrong_names(cell):
         "error[names]: the weights do not have the layer's names\n"
         "  expected l0.W_z, l0.U_z, l0.b_z, l0.W, l0.U, l0.V\n"
         "  found    missing: l0.V; unknown: Q\\x1b[31m\n"
-        "  help     weights of another framework are read with ls.read or a dialect's unpack"
+        "  help     a described layer's tensors have its equations' names; describe none to read a framework's"
     )
 
 

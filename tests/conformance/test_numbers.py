@@ -152,3 +152,26 @@ def test_a_tall_stack_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     shapes = {"weight_ih_l0": (16, 3), "weight_hh_l0": (16, 4), "weight_ih_l1": (16, 4), "weight_hh_l1": (16, 4)}
     agreement = ls.check({name: np.ones(shape) for name, shape in shapes.items()}).layers[0].agreement
     assert str(agreement) == "not compared with torch: 2 cells are more than 1"
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_half_weights_are_compared_and_read(dtype, suffix, tmp_path):
+    """They were said to be unreadable; float32 holds them exactly."""
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import save_file
+
+    state = {name: value.to(getattr(torch, dtype)) for name, value in torch.nn.LSTM(3, 4).state_dict().items()}
+    path = tmp_path / f"half{suffix}"
+    (torch.save if suffix == ".pt" else save_file)(state, path)
+    report = ls.check(path)
+    assert str(report.layers[0].agreement).startswith("agrees with torch within ")
+    layer, weights = ls.read(path)
+    assert layer.sizes == {"n": 3, "k": 4}
+    np.testing.assert_array_equal(weights["l0.W_i"], state["weight_ih_l0"][:4].float().numpy())
+
+
+def test_a_live_layer_of_halves_is_not_compared():
+    torch = pytest.importorskip("torch")
+    agreement = ls.check(torch.nn.LSTM(3, 4).half()).layers[0].agreement
+    assert str(agreement) == "not compared with torch: the layer computes in float16"

@@ -158,7 +158,7 @@ def test_a_dialect_leaves_only_its_own_names():
     tensors = torch_names("enc.") | keras_names("lstm/")
     report = ls.check(tensors, dialect="keras", numbers=False)
     assert [f.where for f in report.layers] == ["lstm"]
-    assert [f.code for f in report.findings] == ["unread"] * 4  # enc.weight_ih_l0 and the other three
+    assert [f.code for f in report.findings] == ["unread"]  # enc, all four tensors
     assert not report.ok
     with pytest.raises(OptionError, match="no dialect is called caffe"):
         ls.check(tensors, dialect="caffe")
@@ -221,7 +221,7 @@ def test_a_recurrent_name_in_no_reading_is_unread(name):
 
 def test_lone_biases_are_unread():
     report = ls.check(torch_names("enc.") | drawn({"dec.bias_ih_l0": (16,), "dec.bias_hh_l0": (16,)}), numbers=False)
-    assert [f.message.split()[0] for f in report.findings] == ["dec.bias_ih_l0", "dec.bias_hh_l0"]
+    assert [f.found for f in report.findings] == ["dec.bias_ih_l0 (16,), dec.bias_hh_l0 (16,)"]
 
 
 def test_a_name_inside_a_told_name_is_still_told():
@@ -360,7 +360,7 @@ def test_a_tie_of_batches(tmp_path):
 # ---- dtypes ----
 
 
-@pytest.mark.parametrize("dtype", ["float16", "int8", "int64", "bool"])
+@pytest.mark.parametrize("dtype", ["int8", "int64", "bool"])
 def test_shapes_are_checked_where_numbers_cannot_be(dtype, tmp_path):
     save_file({name: a.astype(dtype) for name, a in torch_names().items()}, tmp_path / "half.safetensors")
     report = ls.check(tmp_path / "half.safetensors")
@@ -371,19 +371,19 @@ def test_shapes_are_checked_where_numbers_cannot_be(dtype, tmp_path):
     )
 
 
-def test_bfloat16_has_shapes_and_no_numbers(tmp_path):
+def test_live_bfloat16_has_shapes_and_no_numbers(tmp_path):
     torch = pytest.importorskip("torch", reason="torch is not installed")
     from safetensors.torch import save_file as save_torch
 
     tensors = {f"\x1b[31m.{n}": torch.from_numpy(a).bfloat16() for n, a in torch_names().items()}
     save_torch(tensors, tmp_path / "b.safetensors")
-    for source in (tmp_path / "b.safetensors", tensors):
-        report = ls.check(source)
-        assert report.ok
-        assert "(bfloat16) cannot be read" in str(report.layers[0].agreement)
-        assert "\x1b" not in str(report)
-        with pytest.raises(TensorError, match="cannot be read"):
-            ls.read(source)
+    assert str(ls.check(tmp_path / "b.safetensors").layers[0].agreement).startswith("agrees with torch within ")
+    report = ls.check(tensors)
+    assert report.ok
+    assert "(bfloat16) cannot be read" in str(report.layers[0].agreement)
+    assert "\x1b" not in str(report)
+    with pytest.raises(TensorError, match="cannot be read"):
+        ls.read(tensors)
 
 
 def test_mixed_dtypes_are_said():

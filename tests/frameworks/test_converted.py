@@ -125,7 +125,9 @@ def run_onnx(path):
 def run_keras(path, layers=1, both=False):
     keras = pytest.importorskip("keras", reason="keras is not installed")
     made = [keras.layers.LSTM(K, return_sequences=True) for _ in range(layers)]
-    model = keras.Sequential([keras.layers.Input((T, N)), *(keras.layers.Bidirectional(m) if both else m for m in made)])
+    model = keras.Sequential(
+        [keras.layers.Input((T, N)), *(keras.layers.Bidirectional(m) if both else m for m in made)]
+    )
     model.load_weights(path)
     y = model(keras.ops.convert_to_tensor(X.swapaxes(0, 1)))
     return y.detach().cpu().numpy().swapaxes(0, 1)

@@ -270,7 +270,8 @@ WRONG: dict[str, tuple[Any, str]] = {
             ls.Layer(ls.parse("input x[n]\nstate h[k]\nh' = tanh(U h + mean(U h))\nz = mean(x)\noutput h, z"), k=4),
             parameters=10**6,
         ),
-        "error[budget]: this budget does not bound n\n  found    parameters 1,000,000\n"
+        "error[budget]: this budget does not bound n up to 1,000,000,000, the most that there may be\n"
+        "  found    parameters 1,000,000\n"
         "  because  it still fits at n = 1,000,000,000",
     ),
     "twice": (

@@ -124,3 +124,25 @@ def test_wrong_assumptions(assume, message):
     with pytest.raises(OptionError) as error:
         bound_cell(lstm_cell(), [assume])
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "rounded"),
+    [
+        ("c' = 1001 * c - 1000 * c + g", "|c_t| <= (|c_0| + t) (1 + u)^(8004t)"),
+        ("c' = c + 1001 * g - 1000 * g", "|c_t| <= (|c_0| + t) (1 + u)^(8004t)"),
+        ("c' = f * c + i * (g - c)", "|c_t| <= (|c_0| + t) (1 + u)^(8t)"),
+        ("c' = c + f * (g - c)", "|c_t| <= max(|c_0|, 1) (1 + u)^(10t)"),
+        ("c' = f * c + i * g - f * c", "no bound proven"),
+    ],
+)
+def test_rounding_of_terms_that_cancel(text, rounded):
+    gates = "".join(line + "\n" for line in GATES.splitlines() if line[0] in text)
+    assert bound_cell(parse(HEAD + gates + text))["c"].float_text() == rounded
+
+
+def test_what_cancels_to_nothing_says_so():
+    own = parse(HEAD + GATES + "c' = f * c + i * g - f * c")
+    assert bound_cell(own)["c"].reasons[-1] == (
+        "in floats nothing is proven: terms cancel that are larger than what is left, and rounding is relative to them"
+    )

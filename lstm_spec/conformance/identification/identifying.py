@@ -222,6 +222,9 @@ def _listed(tensors: Tensors, most: int = 8) -> str:
 
 
 def _no_layout(tensors: Tensors, step: Step, at: str | None) -> TensorError:
+    if at and not any(name.startswith(at) for name in tensors):
+        found = _listed(tensors)
+        return TensorError(Finding("at", f"no array's name begins with {safe(at)}", safe(tensors.origin), found=found))
     n, r, k = _widths(step)
     width = f"n = {n}, k = {k}" + (f", r = {r}" if r != k else "")
     return TensorError(
