@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests import laws
+
 ROOT = Path(__file__).parents[1]
+laws.load_profiles()  # before any test module is imported
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

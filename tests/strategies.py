@@ -9,7 +9,6 @@ from fractions import Fraction
 from itertools import product
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from sympy import Integer, Rational
 
@@ -18,12 +17,9 @@ from lstm_spec.layers.layer import Layer
 from lstm_spec.symbolic import algebra as a
 from lstm_spec.symbolic.cell import Cell, letter
 from lstm_spec.symbolic.language import parse
+from tests.laws import tried
 
-# A law is tried on this many examples; `few` is for laws whose single example is slow.
-law = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
-few = settings(law, max_examples=30)
+law, few = tried(100), tried(30)  # `few` is for laws whose single example is slow
 
 # ---- expressions: every node, no dimensions ----
 

@@ -7,15 +7,19 @@ stand in `sh` blocks, are run by `.ci/run`.
 from __future__ import annotations
 
 import doctest
+import io
 import os
 import re
+import shlex
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
 from lstm_spec import __version__
+from lstm_spec_cli.app import main
 
 README = Path(__file__).parents[1] / "README.md"
 EXAMPLES = README.with_name("examples")
@@ -23,11 +27,14 @@ BLOCK = re.compile(r"```(console|pycon|python)\n(.*?)```", re.DOTALL)
 SHOWN = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 
 
-class Replay:
-    """The README's commands and lines, run one after the other."""
+SHELL = frozenset("|&;<>()$`\\*?[]#~={}!")  # a line without any of these is a command and its words
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+
+class Replay:
+    """The README's commands and lines, run one after the other; each in a shell, or ours in this process."""
+
+    def __init__(self, folder: Path, in_a_shell: bool = True) -> None:
+        self.folder, self.in_a_shell = folder, in_a_shell
         self.names: dict[str, object] = {}
         self.code = 0
 
@@ -42,6 +49,10 @@ class Replay:
 
     def command(self, match: re.Match[str]) -> str:
         """A command and what it prints; `$?` is the exit code of the one before."""
+        if match[1].startswith("lstm-spec ") and not self.in_a_shell and SHELL.isdisjoint(match[1]):
+            with io.StringIO() as out, redirect_stdout(out), redirect_stderr(out):
+                self.code = main(shlex.split(match[1])[1:])
+                return f"$ {match[1]}\n{out.getvalue()}"
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         done = subprocess.run(
             ["bash", "-c", f"(exit {self.code}); {match[1]}"],
@@ -66,12 +77,13 @@ class Replay:
         assert results.failed == 0, "".join(report)
 
 
+@pytest.mark.parametrize("in_a_shell", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_every_shown_command_prints_what_is_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    in_a_shell: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shown = README.read_text(encoding="utf-8")
-    real = BLOCK.sub(Replay(tmp_path).block, shown)
+    real = BLOCK.sub(Replay(tmp_path, in_a_shell).block, shown)
     if request.config.getoption("--refresh"):
         README.write_text(real, encoding="utf-8")
     else:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from zipfile import ZipInfo
 
 from lstm_spec.checkpoints.files import File, malformed
+from lstm_spec.checkpoints.hdf5_heaps import Passable
 from lstm_spec.checkpoints.npz import opened_member
 from lstm_spec.checkpoints.shapes import check_count, checked_shape
 from lstm_spec.checkpoints.windows import Window
@@ -52,7 +53,7 @@ class Source:
                 because = "HDF5 that begins later, after a user block, could be a file of another format as well"
                 raise malformed("hdf5", "the file does not begin as HDF5 does", because=because)
             try:
-                with h5py.File(part, "r") as opened:
+                with h5py.File(Passable(part), "r") as opened:
                     yield opened
             except ERRORS as error:
                 said = (str(error).splitlines() or [type(error).__name__])[0]

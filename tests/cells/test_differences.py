@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
 from lstm_spec import cells
@@ -9,6 +11,7 @@ from lstm_spec.cells.differences import Difference, compare_cells
 from lstm_spec.symbolic.language import parse
 
 
+@cache
 def compare(first: str, second: str) -> Difference:
     return compare_cells(cells.get(first), cells.get(second))
 
@@ -65,7 +68,7 @@ def test_cost(pair: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("first", cells.names())
 def test_the_parameters_account_for_the_cost(first: str) -> None:
-    for second in cells.names():
+    for second in cells.names()[cells.names().index(first) :]:
         difference = compare(first, second)
         extra = sum(after - before for _, before, after in difference.parameters)
         assert (extra - difference.extra).expand() == 0

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import lstm_spec as ls
@@ -17,6 +17,7 @@ from lstm_spec.compiler.interpreter import interpret
 from lstm_spec.compiler.lowering import lower
 from lstm_spec.errors import LstmSpecError, OptionError
 from tests.cells.option_loop import step
+from tests.laws import tried
 
 SIZES = {"n": 3, "k": 4, "r": 2, "j": 5}
 Bound = Fraction | None
@@ -66,7 +67,7 @@ options = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@tried(150)
 @given(chosen=options, seed=st.integers(0, 9))
 def test_any_options_compute_what_the_loop_does(chosen: dict[str, Any], seed: int) -> None:
     """Compiled, interpreted and by hand; and the text parses back."""

@@ -7,13 +7,14 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
 from lstm_spec.checkpoints import read_tensors
 from lstm_spec.checkpoints.npz import MAX_DIRECTORY
 from lstm_spec.errors import FileError
+from tests.laws import tried
 
 DTYPES = [
     np.dtype(order + code)
@@ -47,7 +48,7 @@ def saved(save=np.savez, **arrays):
     return file.getvalue()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@tried(100, HealthCheck.function_scoped_fixture)
 @given(
     st.dictionaries(
         st.text("abcW_.é0", min_size=1).filter(lambda name: name not in ("file", "..")),

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 from onnx import TensorProto, helper, numpy_helper
@@ -12,6 +12,7 @@ from lstm_spec.checkpoints import read_tensors
 from lstm_spec.checkpoints.initializers import ELEMENTS
 from lstm_spec.layers.tensors import Operator
 from tests.checkpoints.onnx_models import R, W, X, branching, constants, graph, lstm, model
+from tests.laws import tried
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_values_equal_those_of_onnx(models, name):
         np.testing.assert_array_equal(values, array)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@tried(100, HealthCheck.function_scoped_fixture)
 @given(
     st.sampled_from([(number, element) for number, element in ELEMENTS.items() if element.name != "string"]),
     stn.arrays("u1", stn.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4), elements=st.integers(0, 1)),

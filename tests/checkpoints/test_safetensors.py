@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 from safetensors import SafetensorError
@@ -16,6 +16,7 @@ from lstm_spec.checkpoints import read_tensors
 from lstm_spec.checkpoints.safetensors import DTYPES, MAX_HEADER
 from lstm_spec.checkpoints.shapes import MAX_TENSORS
 from lstm_spec.errors import FileError
+from tests.laws import tried
 
 NUMPY_DTYPES = [np.dtype(dtype.code) for dtype in DTYPES.values() if dtype.code and dtype.code != "|b1"]
 
@@ -45,7 +46,7 @@ def test_real_file_equals_the_reference_reader(models):
         np.testing.assert_array_equal(values, array)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@tried(100, HealthCheck.function_scoped_fixture)
 @given(
     st.dictionaries(
         st.text(st.characters(exclude_categories=["Cs"])).filter(lambda name: name != "__metadata__"),
@@ -90,6 +91,7 @@ def test_padding_and_metadata_are_read_over(write):
     assert list(read_tensors(write("a.safetensors", packed(header + b"   ", bytes(8))))) == ["w"]
 
 
+@pytest.mark.slow
 def test_as_many_tensors_as_are_read_and_one_more(write, refusal):
     header = {f"layer.{i}.weight": entry(offsets=(8 * i, 8 * i + 8)) for i in range(MAX_TENSORS)}
     assert len(read_tensors(write("a.safetensors", packed(header, bytes(8 * MAX_TENSORS))))) == MAX_TENSORS

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given
 from hypothesis import strategies as st
 
 from lstm_spec.compiler.compiled import compile_layer
@@ -19,9 +19,10 @@ from lstm_spec.symbolic.cell import Cell
 from lstm_spec.symbolic.language import parse
 from tests.compiler.generated import moderate_cells
 from tests.compiler.oracle import Arrays, cell_member, random_inputs, run_layer
+from tests.laws import tried
 from tests.strategies import Drawn, cells
 
-many = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+many = tried(150, *HealthCheck)
 
 
 def layer_of(cell: Cell, sizes: Any, **chosen: Any) -> Layer:
@@ -101,7 +102,7 @@ def test_a_cell_on_itself(equations: str, direction: Any, output: Any) -> None:
     hold(layer, 3, 2, 5)
 
 
-@settings(many, max_examples=60)
+@tried(60, *HealthCheck)
 @given(cell=moderate_cells(), seed=st.integers(0, 2**32 - 1), both=st.booleans())
 def test_a_moderate_cell_with_sizes_left_open(cell: Cell, seed: int, both: bool) -> None:
     assume("lambda" not in cell.letters)  # a letter of the text, but none to call a layer's open size by

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sympy import Rational
 
@@ -17,6 +16,7 @@ from lstm_spec.layers.layer import Layer
 from lstm_spec.symbolic.cell import Cell
 from tests.compiler.generated import moderate_cells
 from tests.compiler.oracle import random_inputs
+from tests.laws import tried
 
 
 def hold(cell: Cell, size: int, seed: int) -> None:
@@ -48,18 +48,7 @@ def hold(cell: Cell, size: int, seed: int) -> None:
             assert np.abs(traced[bound.name]).max() <= float(found.magnitude), bound.name
 
 
-FEW = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-MANY = settings(FEW, max_examples=300)
-
-
-@FEW
-@given(moderate_cells(), st.integers(1, 3), st.integers(0, 99))
-def test_any_cell(cell, size, seed):
-    hold(cell, size, seed)
-
-
-@pytest.mark.slow
-@MANY
+@tried(300, *HealthCheck)
 @given(moderate_cells(), st.integers(1, 4), st.integers(0, 99))
-def test_many_cells(cell, size, seed):
+def test_any_cell(cell, size, seed):
     hold(cell, size, seed)

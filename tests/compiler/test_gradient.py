@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 import lstm_spec as ls
@@ -30,6 +30,7 @@ from lstm_spec.symbolic.cell import Cell
 from lstm_spec.symbolic.language import parse
 from tests.compiler.generated import moderate_cells
 from tests.compiler.oracle import Array, random_inputs
+from tests.laws import tried
 
 torch = pytest.importorskip("torch")
 from tests.compiler.torch_oracle import autograd  # noqa: E402
@@ -142,7 +143,7 @@ def test_every_combination_over_time(part: int) -> None:
         check_over_time(case)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@tried(40, *HealthCheck)
 @given(cell=moderate_cells(), both=st.booleans())
 def test_any_cell_has_the_gradients_of_autograd(cell: Cell, both: bool) -> None:
     agree(both_ways(sized(cell, direction="both" if both else "forward"), time=3))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import lstm_spec as ls
@@ -16,6 +16,7 @@ from lstm_spec.compiler.lowering import lower
 from lstm_spec.compiler.passes import optimize
 from lstm_spec.compiler.targets.numpy import emit_numpy
 from lstm_spec.errors import LstmSpecError
+from tests.laws import tried
 
 B, T = 4, 7
 OPTIONS = [
@@ -42,7 +43,7 @@ def in_layout(layer: Any, array: Any) -> Any:
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-@settings(max_examples=15, deadline=None)
+@tried(15)
 @given(lengths=st.lists(st.integers(0, T), min_size=B, max_size=B))
 def test_each_sample_is_as_if_alone(options: dict[str, Any], lengths: list[int]) -> None:
     """A sample of length s is the first s steps of it, run alone; after its end y is 0."""
@@ -65,7 +66,7 @@ def test_each_sample_is_as_if_alone(options: dict[str, Any], lengths: list[int])
         assert not shown[length:].any()
 
 
-@settings(max_examples=25, deadline=None)
+@tried(25)
 @given(mask=st.lists(st.lists(st.booleans(), min_size=B, max_size=B), min_size=T, max_size=T))
 def test_a_mask_leaves_steps_out(mask: list[list[bool]]) -> None:
     """The steps that are there, run alone, are what a masked run computes; y repeats where they are not."""

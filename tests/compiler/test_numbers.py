@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lstm_spec.compiler.compiled import compile_layer
@@ -17,6 +17,7 @@ from lstm_spec.symbolic.algebra import FUNCTIONS
 from lstm_spec.symbolic.language import parse
 from tests.compiler.generated import CALLS
 from tests.compiler.oracle import random_inputs
+from tests.laws import tried
 
 WIDE = np.linspace(-120, 120, 240001)
 SIGMOID = compile_layer(lstm(1, 1))._functions["sigmoid"]
@@ -54,7 +55,7 @@ magnitudes = st.floats(-1, 1).flatmap(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@tried(100)
 @given(
     values=st.lists(magnitudes, min_size=6, max_size=6),
     scale=st.sampled_from([1e-300, 1e-3, 1.0, 50.0]),

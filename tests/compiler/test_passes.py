@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given
 from hypothesis import strategies as st
 from sympy import Integer
 
@@ -36,8 +36,9 @@ from lstm_spec.symbolic.cell import Cell
 from lstm_spec.symbolic.language import parse
 from tests.compiler.generated import moderate_cells
 from tests.compiler.oracle import Array, random_inputs
+from tests.laws import tried
 
-some = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+some = tried(60, *HealthCheck)
 BA = parse(
     "input x[n]\nstate h[k], c[k]\nf = sigmoid(W_f [h, x] + b_f + d_f)\nc' = f * c + W x\nh' = tanh(U [h, c', x])"
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lstm_spec.compiler.compiled import Compiled, compile_layer
@@ -17,6 +17,7 @@ from lstm_spec.layers.factory import lstm
 from lstm_spec.layers.layer import Layer
 from lstm_spec.symbolic.language import parse
 from tests.compiler.oracle import Array, random_inputs
+from tests.laws import tried
 
 FULL: dict[str, Any] = {"bias": "two", "peephole": True, "coupled": "i=1-f", "projection": 2, "layers": 2}
 LAYERS: dict[str, Layer] = {
@@ -80,7 +81,7 @@ def test_a_first_step_without_a_state_starts_from_zeros() -> None:
     assert equal(run.step(x[0], weights), run.step(x[0], weights, zeros))
 
 
-@settings(max_examples=40, deadline=None)
+@tried(40)
 @given(name=st.sampled_from(STREAMS), cuts=st.lists(st.integers(0, 9), max_size=4))
 def test_chunks_equal_the_whole_sequence(name: str, cuts: list[int]) -> None:
     layer = LAYERS[name]

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from lstm_spec.cells.family import lstm_cell
@@ -27,6 +27,7 @@ from lstm_spec.symbolic.cell import Cell, Declaration, Equation, letter
 from lstm_spec.symbolic.language import parse
 from tests.compiler.generated import moderate_cells
 from tests.compiler.oracle import random_inputs
+from tests.laws import tried
 from tests.strategies import OPTIONS
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -126,7 +127,7 @@ def test_source_and_listing_are_the_same_under_any_hash_seed() -> None:
             stdout=subprocess.PIPE,
             text=True,
         )
-        for seed in ("0", "1", "2", "3", "4", "random")
+        for seed in ("0", "1", "random")
     ]
     printed = {process.communicate()[0] for process in running}
     assert len(printed) == 1
@@ -150,9 +151,9 @@ def test_a_traceback_quotes_the_emitted_line() -> None:
     assert re.search(r'File "<lstm-spec [0-9a-f]{12}>", line \d+, in step\n +h_new = np\.exp\(', shown)
 
 
-@pytest.mark.parametrize("direction", ["forward", "both"])
-def test_lines_are_of_a_length_that_people_read(direction: Any) -> None:
-    for options in OPTIONS:
+@pytest.mark.parametrize(("direction", "step"), [("forward", 5), ("both", 1)])
+def test_lines_are_of_a_length_that_people_read(direction: Any, step: int) -> None:
+    for options in OPTIONS[::step]:
         layer = Layer(lstm_cell(options), layers=2, direction=direction)
         assert max(map(len, compile_layer(layer).source.splitlines())) <= 100
 
@@ -194,7 +195,7 @@ def _has_docstring(node: ast.AST) -> bool:
     return isinstance(node, ast.Module | ast.FunctionDef)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@tried(60, *HealthCheck)
 @given(cell=moderate_cells(), description=st.text(max_size=60), both=st.booleans())
 def test_only_the_fixed_alphabet_reaches_the_source(cell: Cell, description: str, both: bool) -> None:
     numbers = dict(zip(cell.letters, (2, 3, 4), strict=False))

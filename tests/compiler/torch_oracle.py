@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
+import pytest
 
 from lstm_spec.layers.layer import Layer
 from lstm_spec.symbolic import algebra as a
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
 
 Tensor = Any
 Tensors = Mapping[str, Tensor]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import lstm_spec as ls
@@ -20,8 +20,9 @@ from lstm_spec.conformance.identification.sums import Sums, errors
 from lstm_spec.conformance.identification.unpacking import unpack
 from lstm_spec.layers.layer import Layer
 from tests.conformance.conventions import GATES, record
+from tests.laws import tried
 
-try_some = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+try_some = tried(30)
 FORMS = ("rows", "columns", "rows units", "columns units", "axis", "apart", "apart, turned")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
@@ -20,6 +20,7 @@ from tests.conformance.sets import (
     own_names,
     torch_names,
 )
+from tests.laws import tried
 
 
 def found(source, **options):
@@ -288,7 +289,7 @@ def test_unnamed_arrays_are_ambiguous():
     ],
 )
 @given(data=st.data())
-@settings(max_examples=5, deadline=None)
+@tried(5)
 def test_a_dialect_and_one_fit_are_a_reading(dialect, tensors, summary, data):
     """In any order of the arrays, and whatever they are called."""
     order = data.draw(st.permutations(range(len(tensors))))

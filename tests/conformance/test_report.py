@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import lstm_spec as ls
 from lstm_spec.conformance.report import Agreement
 from tests.conformance.sets import drawn, keras_names, node_attributes, node_tensors, onnx_model, own_names, torch_names
+from tests.laws import tried
 
 UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -138,7 +139,7 @@ names = st.text(st.sampled_from(list("ab.\x1b\n\r\t\x00\x07\x7f\x9b\u202e\u2066\
 
 
 @given(names, names, st.sampled_from(["", ".weight_ih_l0", ".kernel", ".l0.W_f", "lstm", ".weight_hh"]))
-@settings(max_examples=30, deadline=None)
+@tried(30)
 def test_no_name_steers_a_terminal(prefix, name, end):
     sets = [
         torch_names(prefix + "."),

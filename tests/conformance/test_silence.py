@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import lstm_spec as ls
@@ -20,6 +20,7 @@ from tests.conformance.sets import (
     own_names,
     torch_names,
 )
+from tests.laws import tried
 
 SETS = {
     "torch": torch_names("enc."),
@@ -102,7 +103,7 @@ def is_another_n(name, tensor, shape, new):
 
 @pytest.mark.parametrize("name", SETS)
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@tried(40)
 def test_a_reshaped_tensor(name, data):
     tensor = data.draw(st.sampled_from(sorted(SETS[name])))
     shape = SETS[name][tensor].shape
@@ -117,7 +118,7 @@ def test_a_reshaped_tensor(name, data):
 
 @pytest.mark.parametrize("name", [name for name in SETS if name != "torch projection"])
 @given(data=st.data())
-@settings(max_examples=15, deadline=None)
+@tried(15)
 def test_two_tensors_in_each_others_place(name, data):
     """Unless their shapes are the same: then only their numbers could tell."""
     a, b = data.draw(st.permutations(sorted(SETS[name])))[:2]
@@ -128,7 +129,7 @@ def test_two_tensors_in_each_others_place(name, data):
 
 @pytest.mark.parametrize("name", SETS)
 @given(data=st.data(), kind=st.sampled_from(["weight_ih_l0", "recurrent_kernel", "lstm.w", "gru_kernel", "l0.U_f"]))
-@settings(max_examples=8, deadline=None)
+@tried(8)
 def test_one_more_recurrent_tensor(name, data, kind):
     shape = data.draw(st.sampled_from([(16, 4), (3, 7), (12, 4), (4, 4)]))
     assert not ok(SETS[name] | drawn({f"other.{kind}": shape}))
@@ -136,7 +137,7 @@ def test_one_more_recurrent_tensor(name, data, kind):
 
 @pytest.mark.parametrize("role", ["W", "R", "B", "P", "initial_h", "initial_c", "sequence_lens"])
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@tried(25)
 def test_a_reshaped_input_of_a_node(role, data, tmp_path_factory):
     tensors = node_tensors()
     shape = tensors[role].shape

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import lstm_spec as ls
 from lstm_spec import dialects
+from tests.laws import tried
 
-law = settings(max_examples=10, deadline=None)
+law = tried(10)
 sizes = st.integers(1, 5)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import lstm_spec as ls
@@ -13,9 +13,9 @@ from lstm_spec.dialects.keras import KERAS
 from lstm_spec.dialects.native import NATIVE
 from lstm_spec.dialects.onnx import ONNX
 from lstm_spec.dialects.pytorch import PYTORCH
+from tests.laws import tried
 
-law = settings(max_examples=60, deadline=None)
-swift = settings(law, max_examples=15)
+law, swift = tried(60), tried(15)
 sizes = st.integers(1, 6)
 
 TURNS = {"forward": {}, "reverse": {"reverse": True}, "both": {"bidirectional": True}}

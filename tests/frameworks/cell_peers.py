@@ -10,15 +10,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 import lstm_spec as ls
 from lstm_spec.dialects import Dialect
 from tests.frameworks.peers import WRONG, Case, assert_equal, differences, misread
+from tests.laws import tried
 
 TOLERANCE = {"float32": 2e-6, "float64": 1e-12}
-try_few = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+try_few = tried(3)
 SIZES = ((5, 4, 2), (3, 3, 1))  # few: JAX compiles every operation for each anew
 Run = Callable[..., tuple[np.ndarray, np.ndarray, np.ndarray]]
 

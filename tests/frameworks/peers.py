@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 import lstm_spec as ls
 from lstm_spec.dialects import Dialect
+from tests.laws import tried
 
 # Outputs and states, relative to max(1, |theirs|): issue 2, "It is right when".
 TOLERANCE = {"float32": 2e-6, "float64": 1e-12}
@@ -22,9 +22,7 @@ WRONG = 0.05  # what a wrong gate order misses by
 
 WORST: dict[str, float] = {}
 
-try_some = settings(max_examples=16, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-try_few = settings(try_some, max_examples=10)
-try_many = settings(try_some, max_examples=60)
+try_few, try_some, try_many = tried(10), tried(16), tried(60)
 
 sizes = st.integers(1, 12)
 steps = st.one_of(st.integers(1, 6), st.sampled_from([37, 100]))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 
 from lstm_spec import cells
 from lstm_spec.cells.family import lstm_cell
@@ -20,6 +20,7 @@ from lstm_spec.symbolic.gradient import differentiate, name_gradients
 from lstm_spec.symbolic.language import parse
 from lstm_spec.symbolic.shapes import infer
 from tests.compiler.oracle import evaluate
+from tests.laws import tried
 from tests.strategies import OPTIONS, Drawn
 from tests.strategies import cells as drawn_cells
 
@@ -132,7 +133,7 @@ def test_every_fifth_option_of_the_lstm_parses_back() -> None:
         holds(lstm_cell(options))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@tried(60, *HealthCheck)
 @given(drawn=drawn_cells())
 def test_any_cell_parses_back(drawn: Drawn) -> None:
     cell = drawn.cell
