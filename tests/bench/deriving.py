@@ -37,6 +37,7 @@ DERIVE = """
 str(layer.shapes())
 str(layer.parameter_count)
 str(layer.cost())
+str(ls.differentiate(layer.cell))
 """
 
 STACK = """

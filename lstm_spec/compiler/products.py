@@ -1,0 +1,115 @@
+"""The Jacobians of the steps → how a state's gradient grows or fades: norms of one step, and of products over time.
+
+A product over many steps leaves the range of float64, so its size is carried beside it and told as log10. Three paths
+of a state s from step t to the last: `through` is ∂s_T/∂s_(t−1), whatever way; `along` multiplies the blocks
+∂s/∂s alone, the other states held; `kept` multiplies what the equation of s keeps of it: the f of an LSTM's c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One state over the steps that are there. `through`, `along` and `kept` are log10 over all steps, of the median
+    sample; `a_step` is what a step multiplies by on average on the way through: 10^(through / T).
+    """
+
+    name: str
+    lowest: float
+    mean: float
+    highest: float
+    radius: float
+    through: float
+    along: float
+    kept: float | None
+    a_step: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, where infinity and NaN are null."""
+        return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """One state's measures, each (T, B): the norm and the largest |eigenvalue| of ∂s_t/∂s_(t−1), and log10 of the norm
+    of three products from step t to the last, which is the first in time where the cell is `reverse`.
+
+    `kept` is of the unit that keeps most; None for what keeps nothing of itself.
+    """
+
+    norm: Array
+    radius: Array
+    through: Array
+    along: Array
+    kept: Array | None
+    reverse: bool
+
+    @property
+    def arrays(self) -> Mapping[str, Array]:
+        """Each measure by its name in an npz."""
+        made = {"norm": self.norm, "radius": self.radius, "log10_through": self.through, "log10_along": self.along}
+        return made if self.kept is None else made | {"log10_kept": self.kept}
+
+    def summarize(self, name: str, alive: Array) -> Summary:
+        """The row of a table; NaN where no sample has a step."""
+        norms, radii = self.norm[alive], self.radius[alive]
+        if norms.size == 0:
+            return Summary(name, *[np.nan] * 6, None if self.kept is None else np.nan, np.nan)
+        whole = -1 if self.reverse else 0  # the product over all steps stands at the first of them
+        paths = [None if p is None else float(np.median(p[whole])) for p in (self.through, self.along, self.kept)]
+        each = float(np.median(self.through[whole] / np.maximum(alive.sum(axis=0), 1)))
+        numbers = (norms.min(), norms.mean(), norms.max(), radii.max())
+        return Summary(name, *map(float, numbers), *paths, 10.0**each)  # type: ignore[arg-type]
+
+
+def measure_growth(steps: Array, place: slice, kept: Array | None, alive: Array, reverse: bool) -> Growth:
+    """The measures of the state that stands at `place` in `steps (T, B, K, K)`; `kept (T, B, k)` where it keeps."""
+    block = steps[:, :, place, place]
+    through, along = (log_products(jacobians, at, reverse) for jacobians, at in ((steps, place), (block, slice(None))))
+    with np.errstate(all="ignore"):
+        held = None if kept is None else np.where(alive[..., None], np.log10(np.abs(kept)), 0.0)
+        added = None if held is None else _backwards(np.cumsum(_backwards(held, reverse), axis=0), reverse)
+        path = None if added is None else added.max(axis=-1, initial=-np.inf)
+    return Growth(_norms(block), _radii(block), through, along, path, reverse)
+
+
+def _backwards(values: Array, reverse: bool) -> Array:
+    """From the last step to the first; a reverse cell's last step is the first in time."""
+    return values if reverse else values[::-1]
+
+
+def log_products(steps: Array, place: slice, reverse: bool) -> Array:
+    """log10 of the norm of a block of J_T … J_t, for every t: (T, B)."""
+    times, samples, rows, _ = steps.shape
+    product = np.broadcast_to(np.eye(rows), (samples, rows, rows))
+    logs, found = np.zeros(samples), np.empty((times, samples))
+    with np.errstate(all="ignore"):
+        for t in range(times) if reverse else reversed(range(times)):
+            product = product @ steps[t]
+            size = np.abs(product).max(axis=(1, 2), initial=0)
+            size = np.where(np.isfinite(size) & (size > 0), size, 1)
+            product, logs = product / size[:, None, None], logs + np.log10(size)
+            found[t] = logs + np.log10(_norms(product[:, place, place]))
+    return found
+
+
+def _norms(matrices: Array) -> Array:
+    """Spectral norms; NaN where an entry is no finite number."""
+    fine = np.isfinite(matrices).all(axis=(-2, -1))
+    norms = np.linalg.norm(np.where(fine[..., None, None], matrices, 0), 2, axis=(-2, -1))
+    return np.where(fine, norms, np.nan)
+
+
+def _radii(matrices: Array) -> Array:
+    """The largest |eigenvalue| of each; NaN where an entry is no finite number."""
+    fine = np.isfinite(matrices).all(axis=(-2, -1))
+    values = np.linalg.eigvals(np.where(fine[..., None, None], matrices, 0))
+    return np.where(fine, np.abs(values).max(axis=-1, initial=0), np.nan)
