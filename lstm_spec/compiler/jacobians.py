@@ -116,9 +116,10 @@ def jacobian_layer(
             below[member.index] = _run_below(trace, member.index, weights, x, given)
         found = _steps(trace, member, weights, below[member.index])
         steps[member.prefix] = found
-        for name, place in place_states(layer, member).items():
-            kept = trace.kept.get(f"{member.prefix}.{name}")
-            growth[f"{member.prefix}.{name}"] = measure_growth(found, place, kept, trace.alive, member.reverse)
+        places = place_states(layer, member)
+        kept = {n: trace.kept[f"{member.prefix}.{n}"] for n in places if f"{member.prefix}.{n}" in trace.kept}
+        measured = measure_growth(found, places, kept, trace.alive, member.reverse)
+        growth |= {f"{member.prefix}.{name}": one for name, one in measured.items()}
     return Jacobians(layer, steps, growth, trace.alive)
 
 

@@ -7,7 +7,7 @@ of a state s from step t to the last: `through` is ∂s_T/∂s_(t−1), whatever
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -70,34 +70,42 @@ class Growth:
         return Summary(name, *map(float, numbers), *paths, 10.0**each)  # type: ignore[arg-type]
 
 
-def measure_growth(steps: Array, place: slice, kept: Array | None, alive: Array, reverse: bool) -> Growth:
-    """The measures of the state that stands at `place` in `steps (T, B, K, K)`; `kept (T, B, k)` where it keeps."""
-    block = steps[:, :, place, place]
-    through, along = (log_products(jacobians, at, reverse) for jacobians, at in ((steps, place), (block, slice(None))))
+def measure_growth(
+    steps: Array, places: Mapping[str, slice], kept: Mapping[str, Array], alive: Array, reverse: bool
+) -> dict[str, Growth]:
+    """The measures of each state, at its place in `steps (T, B, K, K)`; `kept (T, B, k)` of those that keep a part."""
+    through = dict(zip(places, log_products(steps, list(places.values()), reverse), strict=True))
+    made = {}
+    for name, place in places.items():
+        block = steps[:, :, place, place]
+        (along,) = log_products(block, [slice(None)], reverse)
+        path = _log_kept(kept[name], alive, reverse) if name in kept else None
+        made[name] = Growth(_norms(block), _radii(block), through[name], along, path, reverse)
+    return made
+
+
+def _log_kept(kept: Array, alive: Array, reverse: bool) -> Array:
+    """log10 of the product of what is kept, of the unit that keeps most, for every step: (T, B)."""
     with np.errstate(all="ignore"):
-        held = None if kept is None else np.where(alive[..., None], np.log10(np.abs(kept)), 0.0)
-        added = None if held is None else _backwards(np.cumsum(_backwards(held, reverse), axis=0), reverse)
-        path = None if added is None else added.max(axis=-1, initial=-np.inf)
-    return Growth(_norms(block), _radii(block), through, along, path, reverse)
+        logs = np.where(alive[..., None], np.log10(np.abs(kept)), 0.0)
+        sums = np.cumsum(logs, axis=0) if reverse else np.cumsum(logs[::-1], axis=0)[::-1]
+    most: Array = sums.max(axis=-1, initial=-np.inf)
+    return most
 
 
-def _backwards(values: Array, reverse: bool) -> Array:
-    """From the last step to the first; a reverse cell's last step is the first in time."""
-    return values if reverse else values[::-1]
-
-
-def log_products(steps: Array, place: slice, reverse: bool) -> Array:
-    """log10 of the norm of a block of J_T … J_t, for every t: (T, B)."""
+def log_products(steps: Array, places: Sequence[slice], reverse: bool) -> list[Array]:
+    """log10 of the norm of blocks of J_T … J_t, for every t, each (T, B); the first in time is last where `reverse`."""
     times, samples, rows, _ = steps.shape
-    product = np.broadcast_to(np.eye(rows), (samples, rows, rows))
-    logs, found = np.zeros(samples), np.empty((times, samples))
+    product, logs = np.broadcast_to(np.eye(rows), (samples, rows, rows)), np.zeros(samples)
+    found = [np.empty((times, samples)) for _ in places]
     with np.errstate(all="ignore"):
         for t in range(times) if reverse else reversed(range(times)):
             product = product @ steps[t]
             size = np.abs(product).max(axis=(1, 2), initial=0)
             size = np.where(np.isfinite(size) & (size > 0), size, 1)
             product, logs = product / size[:, None, None], logs + np.log10(size)
-            found[t] = logs + np.log10(_norms(product[:, place, place]))
+            for log, place in zip(found, places, strict=True):
+                log[t] = logs + np.log10(_norms(product[:, place, place]))
     return found
 
 
