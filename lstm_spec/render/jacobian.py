@@ -210,7 +210,8 @@ def draw_jacobians(found: Jacobians, sample: int = 0, member: str | None = None)
     if chosen not in prefixes:
         raise OptionError(Finding("member", f"there is no cell {safe(chosen, 40)}", expected=", ".join(prefixes)))
     reverse = chosen.endswith(".reverse")
-    counted = f"{steps} step{'s' * (steps != 1)}, sample {sample} of {samples}, counted from 0; scales in powers of ten"
+    of = f", sample {sample} of {samples}, counted from 0" if samples > 1 else ""
+    counted = f"{steps} step{'s' * (steps != 1)}{of}; scales in powers of ten"
     way = "; it reads from the last step to the first" if reverse else ""
     return draw_charts(f"What a step of {chosen} does to its states", counted + way, _charts(found, chosen, sample))
 

@@ -42,7 +42,7 @@ class Factor:
 
     `diag` has `node` on its diagonal, `matrix` is `node`, `mean` has 1/rows everywhere, `norm` is the Jacobian of a
     `layer_norm` call, `block` is ∂`names[0]`/∂`names[1]`, `rows` takes the rows of the names[0] among `names[1:]` out,
-    `stack` sets the sums in `parts` one under the other.
+    `stack` sets the sums in `parts` one under the other, as the join `node` does.
     """
 
     kind: FactorKind
@@ -198,7 +198,7 @@ class _Forward:
                 return self.product(node)
             case Join():
                 parts = tuple(map(self.of, node.operands))
-                return (Term((Factor("stack", parts=parts),)),) if any(parts) else ()
+                return (Term((Factor("stack", node, parts=parts),)),) if any(parts) else ()
             case Call():
                 return self.call(node)
         return self.constant(node)
