@@ -29,7 +29,7 @@ AT_ONCE = 2**22  # entries of the unit vectors that go through the backward step
 
 @dataclass(frozen=True, slots=True)
 class Jacobians(Displayed):
-    """Every cell's Jacobians: `steps` maps `l0` to (T, B, K, K), K being the rows of all its states, one below the other.
+    """Every cell's Jacobians: `steps` maps `l0` to (T, B, K, K), with K the rows of all its states together.
 
     `growth` maps `l0.c` to how its block and the products of its blocks grow or fade. A step that a sample does not
     have (lengths, mask) keeps the states: its Jacobian is the identity.

@@ -62,12 +62,22 @@ class Growth:
         """The row of a table; NaN where no sample has a step."""
         norms, radii = self.norm[alive], self.radius[alive]
         if norms.size == 0:
-            return Summary(name, *[np.nan] * 6, None if self.kept is None else np.nan, np.nan)
+            nothing = np.nan
+            kept = None if self.kept is None else nothing
+            return Summary(name, nothing, nothing, nothing, nothing, nothing, nothing, kept, nothing)
         whole = -1 if self.reverse else 0  # the product over all steps stands at the first of them
-        paths = [None if p is None else float(np.median(p[whole])) for p in (self.through, self.along, self.kept)]
         each = float(np.median(self.through[whole] / np.maximum(alive.sum(axis=0), 1)))
-        numbers = (norms.min(), norms.mean(), norms.max(), radii.max())
-        return Summary(name, *map(float, numbers), *paths, 10.0**each)  # type: ignore[arg-type]
+        return Summary(
+            name=name,
+            lowest=float(norms.min()),
+            mean=float(norms.mean()),
+            highest=float(norms.max()),
+            radius=float(radii.max()),
+            through=float(np.median(self.through[whole])),
+            along=float(np.median(self.along[whole])),
+            kept=None if self.kept is None else float(np.median(self.kept[whole])),
+            a_step=10.0**each,
+        )
 
 
 def measure_growth(
@@ -111,13 +121,13 @@ def log_products(steps: Array, places: Sequence[slice], reverse: bool) -> list[A
 
 def _norms(matrices: Array) -> Array:
     """Spectral norms; NaN where an entry is no finite number."""
-    fine = np.isfinite(matrices).all(axis=(-2, -1))
+    fine = np.asarray(np.isfinite(matrices).all(axis=(-2, -1)))
     norms = np.linalg.norm(np.where(fine[..., None, None], matrices, 0), 2, axis=(-2, -1))
     return np.where(fine, norms, np.nan)
 
 
 def _radii(matrices: Array) -> Array:
     """The largest |eigenvalue| of each; NaN where an entry is no finite number."""
-    fine = np.isfinite(matrices).all(axis=(-2, -1))
+    fine = np.asarray(np.isfinite(matrices).all(axis=(-2, -1)))
     values = np.linalg.eigvals(np.where(fine[..., None, None], matrices, 0))
     return np.where(fine, np.abs(values).max(axis=-1, initial=0), np.nan)

@@ -7,6 +7,7 @@ range of what it is multiplied by. Nothing is known of any cell by name.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from lstm_spec.symbolic.blocks import Factor, Jacobian, Sum, Term
 from lstm_spec.symbolic.bounds import bound_cell
 from lstm_spec.symbolic.cell import Cell
 from lstm_spec.symbolic.printing import text
+
+Array = np.ndarray[Any, Any]
 
 # ---- what is derived ----
 
@@ -151,9 +154,7 @@ def jacobian_latex(found: Jacobian) -> str:
     def written(name: str) -> str:
         return symbol(found.cell, name)
 
-    lines = (
-        f"{partial(*map(written, key))} &= {sum_latex(terms, written)}" for key, terms in found.blocks.items()
-    )
+    lines = (f"{partial(*map(written, key))} &= {sum_latex(terms, written)}" for key, terms in found.blocks.items())
     return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
 
@@ -221,7 +222,7 @@ def _charts(found: Jacobians, member: str, sample: int) -> list[Chart]:
     own = {name.rpartition(".")[2]: g for name, g in found.growth.items() if name.rpartition(".")[0] == member}
     there = found.alive[:, sample]
 
-    def logs(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def logs(values: np.ndarray) -> Array:
         return np.where(there, values[:, sample], np.nan)
 
     first, last = ("t+1", "1") if any(g.reverse for g in own.values()) else ("t-1", "T")

@@ -117,7 +117,9 @@ def derive_jacobian(cell: Cell) -> Jacobian:
     """
     for declared in cell.states:
         if len(declared.size) > 1:
-            raise CellError(Finding("jacobian", f"{declared.name} is a matrix, and its Jacobian none", at=str(declared)))
+            raise CellError(
+                Finding("jacobian", f"{declared.name} is a matrix, and its Jacobian none", at=str(declared))
+            )
     made: dict[Key, Sum] = {}
     for state in cell.states:
         own = _Forward(cell, state.name)

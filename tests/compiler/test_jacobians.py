@@ -171,7 +171,9 @@ def test_the_product_is_the_slope_over_all_steps() -> None:
     found, run = jacobian_layer(layer, weights, x, state), compile_layer(layer)
     product = np.linalg.multi_dot(list(found.steps["l0"][::-1, 0]))
     for unit in range(4):
-        ends = [run(x, weights, state | {"l0.c": state["l0.c"] + s * step * np.eye(4)[unit]})[1]["l0.c"] for s in (1, -1)]
+        ends = [
+            run(x, weights, state | {"l0.c": state["l0.c"] + s * step * np.eye(4)[unit]})[1]["l0.c"] for s in (1, -1)
+        ]
         np.testing.assert_allclose(product[4:, 4 + unit], ((ends[0] - ends[1]) / (2 * step))[0], rtol=1e-6, atol=1e-9)
 
 
@@ -189,10 +191,14 @@ def test_a_step_that_is_not_there_is_the_identity() -> None:
     for prefix in ("l0", "l0.reverse"):
         np.testing.assert_array_equal(found.steps[prefix][2:, 1], np.broadcast_to(np.eye(8), (3, 8, 8)))
         np.testing.assert_allclose(found.steps[prefix][:2, 1], short.steps[prefix][:, 0], rtol=1e-12)
-        np.testing.assert_allclose(found.growth[f"{prefix}.c"].through[:2, 1], short.growth[f"{prefix}.c"].through[:, 0])
+        np.testing.assert_allclose(
+            found.growth[f"{prefix}.c"].through[:2, 1], short.growth[f"{prefix}.c"].through[:, 0]
+        )
 
 
-@pytest.mark.parametrize("options", [{"layers": 2}, {"bidirectional": True, "layers": 2, "layout": "batch"}, {"reverse": True}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"layers": 2}, {"bidirectional": True, "layers": 2, "layout": "batch"}, {"reverse": True}], ids=str
+)
 def test_each_cell_of_a_stack_is_that_cell_alone(options: dict[str, Any]) -> None:
     layer = ls.lstm(3, 4, **options)
     x, weights, state = random_inputs(layer, 4, 2, 0)

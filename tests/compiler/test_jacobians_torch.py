@@ -18,7 +18,10 @@ torch = pytest.importorskip("torch")
 from tests.compiler.torch_oracle import run_member  # noqa: E402
 
 OPTIONS: list[dict[str, Any]] = [{}, {"peephole": True}, {"projection": 2}, {"layer_norm": "ba"}, {"coupled": "f=1-i"}]
-CELLS = [*(ls.lstm(**options).cell for options in OPTIONS), *map(cells.get, ("gru", "gru-reset-after", "slstm", "mut3"))]
+CELLS = [
+    *(ls.lstm(**options).cell for options in OPTIONS),
+    *map(cells.get, ("gru", "gru-reset-after", "slstm", "mut3")),
+]
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -32,7 +35,9 @@ def test_any_cell_has_torchs_jacobian(cell: Cell) -> None:
 
         def step(*states: Any, t: int = t) -> Any:
             known = dict(zip(places, states, strict=True))
-            _, after = run_member(layer, torch.tensor(x[t : t + 1]), own, known, torch.ones((1, 1, 1), dtype=torch.bool))
+            _, after = run_member(
+                layer, torch.tensor(x[t : t + 1]), own, known, torch.ones((1, 1, 1), dtype=torch.bool)
+            )
             return tuple(after[name] for name in places)
 
         wanted = torch.autograd.functional.jacobian(step, carried)

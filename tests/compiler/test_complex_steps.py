@@ -1,0 +1,46 @@
+"""Every catalogue cell's gradients against complex steps of its equations: no difference is taken, so none is rounded.
+
+The slope of a loss L in a direction d is Im L(p + i s d) / s, for a step s so small that s^2 is nothing. The equations
+are computed by the tests' own slow loop; nothing of the compiler is used for them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lstm_spec import cells
+from lstm_spec.compiler.compiled import compile_layer
+from lstm_spec.layers.layer import Layer
+from tests.compiler.oracle import Array, cell_member, random_inputs, run_layer
+
+STEP = 1e-40
+
+
+def widths(layer: Layer) -> dict[str, int]:
+    """The rows of every name of the cell."""
+    at = {s: v for s, v in zip(layer.shapes_of_cell.cell.letters, layer.sizes.values(), strict=True)}
+    shapes = layer.shapes_of_cell
+    return {n: int(shapes[n].rows.xreplace({s: at[str(s)] for s in shapes[n].rows.free_symbols})) for n in shapes}
+
+
+@pytest.mark.parametrize("name", cells.names())
+def test_the_slope_of_the_loss_in_a_random_direction_is_the_gradient(name: str) -> None:
+    cell = cells.get(name)
+    layer = Layer(cell).at(**dict(zip(cell.letters, (3, 2, 4), strict=False)))
+    x, weights, state = random_inputs(layer, 3, 2, 0)
+    member, run, rng = cell_member(cell, widths(layer)), compile_layer(layer, gradient=True), np.random.default_rng(1)
+    d_y = rng.normal(size=run(x, weights, state)[0].shape)
+    d_state = {n: rng.normal(size=v.shape) for n, v in state.items()}
+    _, _, grads = run.gradient(x, weights, d_y, state, d_state)
+    given: dict[str, Array] = {"x": x, **weights, **state}
+    found: dict[str, Any] = {"x": grads.x, **grads.weights, **grads.state}
+    for changed, array in given.items():
+        way = rng.normal(size=array.shape)
+        moved = given | {changed: array + 1j * STEP * way}
+        y, after = run_layer(layer, moved["x"], {n: moved[n] for n in weights}, {n: moved[n] for n in state}, member)
+        loss = (y * d_y).sum() + sum((after[n] * d_state[n]).sum() for n in state)
+        slope = float(np.imag(loss)) / STEP
+        assert abs(slope - float((found[changed] * way).sum())) <= 1e-12 * max(1, abs(slope)), changed
