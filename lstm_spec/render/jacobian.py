@@ -38,7 +38,8 @@ def tell_jacobian(found: Jacobian) -> Iterator[str]:
 
 def _tell_path(found: Jacobian, state: str) -> Iterator[str]:
     others = [s.name for s in found.cell.states if s.name != state]
-    held = f", with {' and '.join(others)} held" if others else ""
+    listed = " and ".join(filter(None, [", ".join(others[:-1]), *others[-1:]]))
+    held = f", with {listed} held" if others else ""
     terms = found[state + "'", state]
     if not terms:
         yield f"{state}{held}: d{state}[T]/d{state}[0] = 0"

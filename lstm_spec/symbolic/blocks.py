@@ -7,7 +7,7 @@ collected, so that what carries a state to itself without any weight matrix is s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from typing import Any, Literal
@@ -117,9 +117,8 @@ def derive_jacobian(cell: Cell) -> Jacobian:
     """
     for declared in cell.states:
         if len(declared.size) > 1:
-            raise CellError(
-                Finding("jacobian", f"{declared.name} is a matrix, and its Jacobian none", at=str(declared))
-            )
+            message = f"{declared.name} is a matrix, and only vectors have a Jacobian here"
+            raise CellError(Finding("jacobian", message, at=str(declared)))
     made: dict[Key, Sum] = {}
     for state in cell.states:
         own = _Forward(cell, state.name)
@@ -193,9 +192,9 @@ class _Forward:
                 both = ((node.left, node.right), (node.right, node.left))
                 return collected(t for one, other in both for t in times(other, self.of(one)))
             case Divide():
-                above = times(Divide(Number(1), node.right), self.of(node.left))
+                above = over(node.right, self.of(node.left))
                 quotient = self.saved.get(node, node)
-                return collected([*above, *opposite(times(Divide(quotient, node.right), self.of(node.right)))])
+                return collected([*above, *opposite(over(node.right, times(quotient, self.of(node.right))))])
             case Product():
                 return self.product(node)
             case Join():
@@ -238,30 +237,39 @@ def opposite(terms: Iterable[Term]) -> Sum:
 
 def times(node: Node, terms: Sum) -> Sum:
     """`diag(node)` times each term; two diagonals are one."""
-    if not terms or is_number(node, 0):
+    if is_number(node, 0):
         return ()
-    made = []
-    for term in terms:
-        first, rest = term.factors[:1], term.factors[1:]
-        if first and first[0].kind == "diag" and first[0].node is not None:
-            product, tail = scaled(node, first[0].node), rest
-        else:
-            product, tail = node, term.factors
-        minus = isinstance(product, Negate)
-        inside = product.operand if isinstance(product, Negate) else product
-        head = () if is_number(inside, 1) else (Factor("diag", inside),)
-        made.append(Term((*head, *tail), term.minus != minus))
-    return tuple(made)
+    return tuple(_headed(term, lambda head: scaled(node, head)) for term in terms)
+
+
+def over(node: Node, terms: Sum) -> Sum:
+    """`diag(1 / node)` times each term."""
+    return tuple(_headed(term, lambda head: Divide(head, node)) for term in terms)
+
+
+def _headed(term: Term, change: Callable[[Node], Node]) -> Term:
+    """The term with another diagonal in front, in place of the one that it has, or of 1."""
+    head, tail = _head(term)
+    made = change(head)
+    inside = made.operand if isinstance(made, Negate) else made
+    first = () if is_number(inside, 1) else (Factor("diag", inside),)
+    return Term((*first, *tail), term.minus != isinstance(made, Negate))
+
+
+def _head(term: Term) -> tuple[Node, tuple[Factor, ...]]:
+    """What stands on the diagonal in front, and the factors after it."""
+    first = term.factors[0] if term.factors else None
+    if first is None or first.kind != "diag" or first.node is None:
+        return Number(1), term.factors
+    return first.node, term.factors[1:]
 
 
 def collected(terms: Iterable[Term]) -> Sum:
     """One term for all that differ in their first diagonal only; what is diagonal comes first."""
     groups: dict[tuple[Factor, ...], list[Node]] = {}
     for term in terms:
-        first = term.factors[:1]
-        has = bool(first) and first[0].kind == "diag"
-        node = first[0].node if has and first[0].node is not None else Number(1)
-        groups.setdefault(term.factors[has:], []).append(negated(node) if term.minus else node)
+        node, tail = _head(term)
+        groups.setdefault(tail, []).append(negated(node) if term.minus else node)
     ranked = sorted(groups.items(), key=lambda item: bool(item[0]))
     made = (Term(tail) for tail, _ in ranked)
     return tuple(t for term, (_, nodes) in zip(made, ranked, strict=True) for t in times(_sum(nodes), (term,)))

@@ -21,7 +21,7 @@ STEP = 1e-40
 
 def widths(layer: Layer) -> dict[str, int]:
     """The rows of every name of the cell."""
-    at = {s: v for s, v in zip(layer.shapes_of_cell.cell.letters, layer.sizes.values(), strict=True)}
+    at = dict(zip(layer.cell.letters, layer.sizes.values(), strict=True))
     shapes = layer.shapes_of_cell
     return {n: int(shapes[n].rows.xreplace({s: at[str(s)] for s in shapes[n].rows.free_symbols})) for n in shapes}
 

@@ -24,8 +24,6 @@ from lstm_spec.layers.layer import Layer
 from lstm_spec.symbolic.cell import Cell
 from tests.compiler.oracle import Array, random_inputs
 
-Array = np.ndarray[Any, Any]
-
 
 def sized(cell: Cell, **options: Any) -> Layer:
     return Layer(cell, **options).at(**dict(zip(cell.letters, (3, 2, 4, 2), strict=False)))

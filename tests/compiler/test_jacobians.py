@@ -1,4 +1,4 @@
-"""The Jacobians of steps: against torch's, against finite differences, against the derived blocks; and their products."""
+"""The Jacobians of steps: against finite differences and the derived blocks; and their products over time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Jacobians of steps against `torch.autograd.functional.jacobian`: of torch's own cells, and of any cell's equations."""
+"""The Jacobians of steps against `torch.autograd.functional.jacobian`: of torch's own layer, and of any equations."""
 
 from __future__ import annotations
 
