@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lstm_spec.errors import Finding, OptionError, safe
-from lstm_spec_cli.layer_options import Json, StackOptions, one_of, spread, whole
+from lstm_spec_cli.layer_options import CellOptions, Json, StackOptions, one_of, spread, whole
 from lstm_spec_cli.output import Answer, answer_json
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ OF_NUMBERS = ("input", "output", "picture", "sample", "member", "at", "dialect")
 def jacobian(
     chosen: StackOptions,
     weights: Annotated[
-        str | None, typer.Argument(help="A file of weights, for numbers.", metavar="[FILE]", show_default=False)
+        str | None, typer.Argument(help="A file of weights, for numbers.", metavar="FILE", show_default=False)
     ] = None,
     input: Annotated[
         str | None,
@@ -70,10 +71,13 @@ def jacobian(
     return _computed(weights, input, chosen, given, json)
 
 
-def _derived(chosen: StackOptions, format: str | None, given: dict[str, str | None], json: bool) -> Answer:
+def _derived(chosen: StackOptions, format: str | None, given: dict[str, Any], json: bool) -> Answer:
     from lstm_spec.render.jacobian import jacobian_latex, tell_jacobian
     from lstm_spec.symbolic.blocks import derive_jacobian
 
+    own = {f.name for f in fields(CellOptions)}
+    over_time = [f for f in fields(StackOptions) if f.name not in own]
+    given = given | {f.name: getattr(chosen, f.name) for f in over_time if getattr(chosen, f.name) != f.default}
     idle = next((name for name, value in given.items() if value is not None), None)
     if idle is not None:
         raise OptionError(Finding("options", f"--{idle} goes with a file of weights", help="name FILE"))

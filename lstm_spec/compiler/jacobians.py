@@ -141,7 +141,7 @@ def _refuse_large(trace: Trace) -> None:
     rows = [max(p.stop for p in place_states(trace.layer, m).values()) for m in trace.layer.members]
     entries = sum(steps * samples * k**2 for k in rows)
     if entries > MOST_ENTRIES:
-        message = f"the Jacobians of {steps} steps of {samples} samples have {entries:,} entries"
+        message = f"the Jacobians of {steps:,} steps, {samples:,} of a batch, have {entries:,} entries"
         because = f"a step of a cell has {max(rows):,} x {max(rows):,}"
         help = "take fewer samples, or fewer steps: x[-100:]"
         raise SizeError(Finding("size", message, "", f"at most {MOST_ENTRIES:,}", because=because, help=help))

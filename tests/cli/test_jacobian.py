@@ -132,6 +132,7 @@ def test_its_table(command, folder):
             ["--picture", "j.svg"],
             "error[options]: --picture goes with a file of weights\n  help     name FILE\n",
         ),
+        (["--layers", "2"], "error[options]: --layers goes with a file of weights\n  help     name FILE\n"),
         (
             ["w.npz", "--input", "x.npz", "--format", "latex"],
             "error[options]: --format writes what is derived, and FILE asks for numbers\n",

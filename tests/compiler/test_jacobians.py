@@ -259,7 +259,7 @@ def test_what_is_too_large_is_refused_before_it_is_made() -> None:
     with pytest.raises(SizeError) as caught:
         jacobian_layer(layer, layer.random(0), np.zeros((200, 1, 1)))
     assert str(caught.value) == (
-        "error[size]: the Jacobians of 200 steps of 1 samples have 209,715,200 entries\n"
+        "error[size]: the Jacobians of 200 steps, 1 of a batch, have 209,715,200 entries\n"
         "  expected at most 134,217,728\n"
         "  because  a step of a cell has 1,024 x 1,024\n"
         "  help     take fewer samples, or fewer steps: x[-100:]"
