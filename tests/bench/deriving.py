@@ -3,8 +3,8 @@
     python tests/bench/deriving.py
 
 For each cell of the catalogue: its shapes, counts, cost and gradient, shown as text, in a fresh process that has
-imported SymPy and parsed the cell; the goal is at most 1.5 times the import for the slowest of them. A stack of 100 layers against one
-layer; the goal is at most 5 times. Ratios within one run, so that a busy machine slows both.
+imported SymPy and parsed the cell; the goal is at most 1.5 times the import for the slowest of them. A stack of 100
+layers against one layer; the goal is at most 5 times. Ratios within one run, so that a busy machine slows both.
 """
 
 from __future__ import annotations
