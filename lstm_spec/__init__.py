@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from lstm_spec.compiler.bounding import bound_layer as bounds
     from lstm_spec.compiler.compiled import Compiled as Compiled
     from lstm_spec.compiler.compiled import compile_layer as compile
+    from lstm_spec.compiler.jacobians import Jacobians as Jacobians
+    from lstm_spec.compiler.jacobians import jacobian_layer as jacobian
     from lstm_spec.compiler.networks import compile_network as compile_network
     from lstm_spec.compiler.tracing import Trace as Trace
     from lstm_spec.compiler.tracing import trace_layer as trace
@@ -65,6 +67,8 @@ if TYPE_CHECKING:
     from lstm_spec.layers.tensors import Tensors as Tensors
     from lstm_spec.layers.weights import State as State
     from lstm_spec.layers.weights import Weights as Weights
+    from lstm_spec.symbolic.blocks import Jacobian as Jacobian
+    from lstm_spec.symbolic.blocks import derive_jacobian as derive_jacobian
     from lstm_spec.symbolic.cell import Cell as Cell
     from lstm_spec.symbolic.gradient import differentiate as differentiate
     from lstm_spec.symbolic.language import parse as parse
@@ -82,6 +86,8 @@ PUBLIC: dict[str, tuple[str, str]] = {
     "Embedding": ("layers.modules", "Embedding"),
     "Identification": ("conformance.identification.identification", "Identification"),
     "Input": ("layers.modules", "Input"),
+    "Jacobian": ("symbolic.blocks", "Jacobian"),
+    "Jacobians": ("compiler.jacobians", "Jacobians"),
     "Layer": ("layers.layer", "Layer"),
     "LstmSpecError": ("errors", "LstmSpecError"),
     "Network": ("layers.network", "Network"),
@@ -104,9 +110,11 @@ PUBLIC: dict[str, tuple[str, str]] = {
     "compile": ("compiler.compiled", "compile_layer"),
     "compile_network": ("compiler.networks", "compile_network"),
     "convert": ("conformance.converting", "convert"),
+    "derive_jacobian": ("symbolic.blocks", "derive_jacobian"),
     "dialects": ("dialects", ""),
     "differentiate": ("symbolic.gradient", "differentiate"),
     "identify": ("conformance.identification.identifying", "identify"),
+    "jacobian": ("compiler.jacobians", "jacobian_layer"),
     "lstm": ("layers.factory", "lstm"),
     "parse": ("symbolic.language", "parse"),
     "read": ("conformance.reading", "read"),
@@ -128,6 +136,8 @@ __all__ = [
     "Embedding",
     "Identification",
     "Input",
+    "Jacobian",
+    "Jacobians",
     "Layer",
     "LstmSpecError",
     "Network",
@@ -151,9 +161,11 @@ __all__ = [
     "compile",
     "compile_network",
     "convert",
+    "derive_jacobian",
     "dialects",
     "differentiate",
     "identify",
+    "jacobian",
     "lstm",
     "parse",
     "read",

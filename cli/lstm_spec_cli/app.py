@@ -37,6 +37,7 @@ COMMANDS = (
     "network",
     "run",
     "trace",
+    "jacobian",
     "check",
     "spec",
     "identify",

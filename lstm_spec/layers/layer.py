@@ -135,7 +135,9 @@ class Layer(Displayed):
         inputs = self.cell.inputs
         if len(inputs) != 1:
             found = ", ".join(d.name for d in inputs) or "none"
-            raise OptionError(Finding("inputs", "a layer feeds its cell one input sequence", found=found))
+            counted = "a backward cell is no layer; lstm-spec gradients --cost counts it by its forward cell"
+            help = counted if any(e.total for e in self.cell.equations) else ""
+            raise OptionError(Finding("inputs", "a layer feeds its cell one input sequence", found=found, help=help))
         for name in (inputs[0].name, *map(self.cell.value_of, self.cell.outputs)):
             if self.shapes_of_cell[name].is_matrix:
                 shape = self.shapes_of_cell.text(name)

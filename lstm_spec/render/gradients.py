@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from lstm_spec.layers.cost import number_text
 from lstm_spec.render.mathematics import symbol
+from lstm_spec.render.tables import Table
 from lstm_spec.symbolic.algebra import Add, Name, Node, names
 from lstm_spec.symbolic.cell import Cell, Equation
 from lstm_spec.symbolic.gradient import BackwardPass
+from lstm_spec.symbolic.operations import KINDS, total_operations
 from lstm_spec.symbolic.printing import latex, text
 
 
@@ -174,6 +177,20 @@ def _marked(shown: str, mark: str) -> str:
     r"""`c_{t}` as `\bar{c}_{t}`."""
     head, underscore, rest = shown.partition("_{")
     return f"{mark}{{{head}}}{underscore}{rest}"
+
+
+COUNTED = """\
+of one step of one sample: times B T for a batch; forward is the cell, backward what is derived of it
+macs: p q s for a product of p×q by q×s, the outer products of the weight gradients among them
+flops: 2 macs + every other operation, an activation as one"""
+
+
+def list_gradient_cost(derived: BackwardPass) -> Table:
+    """The operations of the cell and of its backward cell, kind by kind, in letters."""
+    columns = [total_operations(cell) for cell in (derived.forward, derived.backward)]
+    kinds = [kind for kind in (*KINDS, "flops") if any(column[kind] != 0 for column in columns)]
+    rows = tuple((kind, *(number_text(column[kind]) for column in columns)) for kind in kinds)
+    return Table(("one step", "forward", "backward"), (rows,))
 
 
 FORMATS: dict[str, Callable[[BackwardPass, bool], str]] = {"text": gradient_text, "latex": gradient_latex}

@@ -16,6 +16,7 @@ from typing import Any
 from lstm_spec.errors import CellError, Finding
 from lstm_spec.symbolic.cell import Cell, Declaration, Equation
 from lstm_spec.symbolic.gradient_names import GradientNames, lengthen, name_gradients
+from lstm_spec.symbolic.operations import total_operations
 from lstm_spec.symbolic.printing import size_text
 from lstm_spec.symbolic.reverse import Backward
 from lstm_spec.symbolic.shapes import infer
@@ -36,6 +37,7 @@ class BackwardPass:
             "cell": str(self.forward),
             "gradient": str(self.backward),
             "shapes": {name: [size_text(s, self.forward.letters) for s in shapes[name].size] for name in shapes},
+            "operations": {kind: str(count) for kind, count in total_operations(self.backward).items()},
             "names": {role: dict(getattr(self.names, role)) for role in ("outputs", "parameters", "inputs", "states")},
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -56,3 +57,39 @@ def test_code_with_its_gradient(capsys: Captured) -> None:
     assert capsys.readouterr().out.rstrip("\n") + "\n" == ls.compile(ls.lstm(3, 2), gradient=True).source
     assert main(["code", "3", "2", "--gradient", "--stage", "program"]) == 0
     assert "step l0.backward, from the last: l0.d_h -> l0.d_h', l0.d_c -> l0.d_c'" in capsys.readouterr().out
+
+
+def test_the_cost_of_a_backward_step(capsys: Captured) -> None:
+    """The outer products of the weights' gradients, and the way back through W and U: twice the forward products."""
+    assert main(["gradients", "--cost"]) == 0
+    assert capsys.readouterr().out.startswith(
+        "one step     forward             backward\n\n"
+        "macs         4*k*(k + n)         8*k*(k + n)\n"
+        "bias         4*k                 0\n"
+        "sums         5*k                 14*k + 3*n\n"
+        "products     3*k                 16*k\n"
+        "activations  5*k                 k\n"
+        "flops        k*(8*k + 8*n + 17)  16*k**2 + 16*k*n + 31*k + 3*n\n\n"
+    )
+    assert main(["gradients", "--cost", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["operations"]["macs"] == "8*k**2 + 8*k*n"
+
+
+def test_a_cost_is_no_equation(capsys: Captured) -> None:
+    assert main(["gradients", "--cost", "--over-time"]) == 2
+    assert capsys.readouterr().err == (
+        "error[options]: --cost counts, and writes no equations\n  help     leave out --over-time and --format\n"
+    )
+
+
+def test_the_cost_of_a_backward_cell_is_asked_for_by_its_cell(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("back.cell").write_text(str(ls.differentiate(ls.cells.get("elman"))))
+    assert main(["cost", "--cell", "back.cell"]) == 2
+    assert capsys.readouterr().err == (
+        "error[inputs]: a layer feeds its cell one input sequence\n"
+        "  found    x, h, h', d_y\n"
+        "  help     a backward cell is no layer; lstm-spec gradients --cost counts it by its forward cell\n"
+    )

@@ -87,25 +87,31 @@ def lstm_arguments(weights: Arrays) -> dict[str, Any]:
 
 # ---- any cell ----
 
+
+def _abs(z: Any) -> Any:
+    """|z| of real numbers, and for a complex step beside them its derivative: no modulus."""
+    return np.where(np.real(z) < 0, -z, z)
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
     "tanh": np.tanh,
-    "relu": lambda z: z * (z > 0),
+    "relu": lambda z: z * (np.real(z) > 0),
     "exp": np.exp,
     "log": np.log,
     "sqrt": np.sqrt,
-    "abs": np.abs,
+    "abs": lambda z: _abs(z),
     "softplus": lambda z: np.log(1 + np.exp(z)),
-    "softsign": lambda z: z / (1 + np.abs(z)),
+    "softsign": lambda z: z / (1 + _abs(z)),
     "identity": lambda z: z,
-    "step": lambda z: (z > 0) * 1.0,
+    "step": lambda z: (np.real(z) > 0) * 1.0,
     "mean": lambda z: 0 * z + np.sum(z) / len(z),
     "hard_sigmoid": lambda z, slope, offset: np.array([min(max(slope * v + offset, 0), 1) for v in z]),
     "leaky_relu": lambda z, slope: np.array([v if v > 0 else slope * v for v in z]),
     "elu": lambda z, slope: np.array([v if v > 0 else slope * (np.exp(v) - 1) for v in z]),
     "clip": lambda z, low, high: np.array([min(max(v, low), high) for v in z]),
-    "max": lambda one, other: (one + other + np.abs(one - other)) / 2,
-    "layer_norm": lambda z, e: (z - np.mean(z)) / np.sqrt(np.var(z) + e),
+    "max": lambda one, other: (one + other + _abs(one - other)) / 2,
+    "layer_norm": lambda z, e: (z - np.mean(z)) / np.sqrt(np.mean((z - np.mean(z)) ** 2) + e),
 }
 
 
@@ -146,8 +152,10 @@ def cell_member(cell: Cell, widths: Mapping[str, int]) -> Member:
         time, batch = x.shape[:2]
         carried = {name: array.copy() for name, array in state.items()}
         width = sum(widths[cell.value_of(name)] for name in cell.outputs)
-        y = np.empty((time, batch, width))
-        last = np.zeros((batch, width))
+        dtype = np.result_type(x, *weights.values(), *state.values())  # complex for a complex step
+        carried = {name: array.astype(dtype) for name, array in carried.items()}
+        y = np.empty((time, batch, width), dtype)
+        last = np.zeros((batch, width), dtype)
         if all(name in carried for name in cell.outputs):
             last = np.concatenate([carried[name] for name in cell.outputs], axis=-1)
         for t in range(time)[::-1] if reverse else range(time):

@@ -1,13 +1,9 @@
-"""The backward pass as it runs: against torch.autograd, against finite differences, interpreted and compiled alike."""
+"""The backward pass as it runs: against torch.autograd, and against torch's own layers."""
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import product
-from pathlib import Path
-from runpy import run_path
 from typing import Any
 
 import numpy as np
@@ -18,12 +14,6 @@ from hypothesis import strategies as st
 import lstm_spec as ls
 from lstm_spec import cells
 from lstm_spec.compiler.compiled import compile_layer
-from lstm_spec.compiler.interpreter import interpret
-from lstm_spec.compiler.lowering import lower
-from lstm_spec.compiler.passes import GRADIENT_PASSES, optimize
-from lstm_spec.compiler.program import Op, Program
-from lstm_spec.compiler.verifier import verify
-from lstm_spec.errors import InternalError, LstmSpecError
 from lstm_spec.layers.factory import lstm
 from lstm_spec.layers.layer import Layer
 from lstm_spec.symbolic.cell import Cell
@@ -216,116 +206,7 @@ def test_a_kink_has_pytorchs_derivative_when_it_runs(right: str) -> None:
     assert np.array_equal(grads.x, KINKED[right] * ones)
 
 
-# ---- nothing to add up ----
-
-
-@pytest.mark.parametrize(("time", "batch"), [(0, 2), (3, 0), (0, 0)])
-def test_no_steps_and_no_samples(time: int, batch: int) -> None:
-    layer = lstm(3, 2, peephole=True)
-    x, weights, state = random_inputs(layer, time, batch, 0)
-    d_state = {n: np.full_like(v, 2.0) for n, v in state.items()}
-    y, _, grads = compile_layer(layer, gradient=True).gradient(x, weights, np.zeros((time, batch, 2)), state, d_state)
-    assert y.shape == (time, batch, 2)
-    assert grads.x.shape == x.shape
-    assert all(np.array_equal(grads.weights[n], np.zeros_like(v)) for n, v in weights.items())
-    assert time or all(np.array_equal(grads.state[n], d_state[n]) for n in d_state)
-    assert not any(np.shares_memory(grads.state[n], d_state[n]) for n in d_state)
-
-
-def test_a_dead_sample_adds_nothing_and_hands_the_gradient_through() -> None:
-    layer = lstm(3, 2)
-    x, weights, state = random_inputs(layer, 4, 2, 0)
-    d_y, run = np.ones((4, 2, 2)), compile_layer(layer, gradient=True)
-    d_state = {n: np.full_like(v, 3.0) for n, v in state.items()}
-    _, _, both = run.gradient(x, weights, d_y, state, d_state, lengths=[4, 0])
-    first = {n: v[:1] for n, v in state.items()}
-    _, _, one = run.gradient(x[:, :1], weights, d_y[:, :1], first, {n: v[:1] for n, v in d_state.items()})
-    assert all(np.allclose(both.weights[n], one.weights[n], atol=1e-14, rtol=0) for n in weights)
-    assert all(np.array_equal(both.state[n][1], d_state[n][1]) for n in d_state)
-    assert np.array_equal(both.x[:, 1], np.zeros((4, 3)))
-
-
-# ---- stages ----
-
-
-def interpreted(program: Program, seed: int = 0) -> list[Array]:
-    x, weights, state = random_inputs(program.layer, 3, 2, seed)
-    rng = np.random.default_rng(seed)
-    gradients = program.gradients
-    assert gradients is not None
-    given = state | {d: rng.normal(size=state[s].shape) for s, d in gradients.states.items()}
-    d_y = rng.normal(size=(3, 2, int(program.layer.output_width)))
-    return list(interpret(program, x, weights, given, None, d_y).results)
-
-
-@pytest.mark.parametrize("cell", [lstm().cell, lstm(peephole=True, projection=True).cell, cells.get("layer-norm")])
-def test_each_pass_keeps_the_gradients(cell: Cell) -> None:
-    for options in ({}, {"direction": "both", "layers": 2}):
-        program = verify(lower(sized(cell, **options), gradient=True))
-        before = interpreted(program)
-        listings = [str(program)]
-        for change in GRADIENT_PASSES:
-            program = verify(change(program))
-            listings.append(str(program))
-            for one, other in zip(before, interpreted(program), strict=True):
-                assert np.allclose(one, other, atol=1e-12, rtol=1e-12), change.__name__
-        assert not any(loop.totals for loop in program.loops)
-        assert len(set(listings)) > 6
-
-
-def test_totals_leave_the_loop_as_one_product() -> None:
-    program = optimize(lower(lstm(3, 2), gradient=True))
-    assert [op.kind for op in program.loops[1].body if op.kind in ("product", "turned")] == ["turned"]
-    sums = [(op.kind, op.args) for op in program.after if op.kind in ("outer_sum", "sum", "turned")]
-    assert sums == [
-        ("turned", ("l0.W", "l0.d_z.all")),
-        ("outer_sum", ("l0.d_z.all", "x")),
-        ("outer_sum", ("l0.d_z.all", "l0.h.before")),
-        ("sum", ("l0.d_z.all",)),
-    ]
-
-
-def in_backward(change: Callable[[tuple[Op, ...]], tuple[Op, ...]]) -> Callable[[Program], Program]:
-    def broken(program: Program) -> Program:
-        stage = program.stages[1]
-        loop = replace(stage.loops[0], body=change(stage.loops[0].body))
-        return replace(program, stages=(program.stages[0], replace(stage, loops=(loop,))))
-
-    return broken
-
-
-BROKEN: dict[str, tuple[Callable[[Program], Program], str]] = {
-    "a gradient is dropped": (
-        in_backward(lambda body: tuple(op for op in body if op.out != "l0.e_h")),
-        "step l0.backward: l0.e_c.5 = multiply(l0.e_h, l0.e_c.factor) reads l0.e_h, which is not known there",
-    ),
-    "a weight is turned the wrong way": (
-        in_backward(
-            lambda body: tuple(replace(op, args=("l0.W", "l0.d_z")) if op.kind == "turned" else op for op in body)
-        ),
-        "step l0.backward: l0.d_h' = turned(l0.W, l0.d_z) has the shape (3,), not (2,)",
-    ),
-    "a total is lost": (
-        lambda program: replace(program, after=tuple(op for op in program.after if op.out != "l0.d_b_f")),
-        "the output l0.d_b_f is not computed",
-    ),
-    "a block is out of range": (
-        lambda program: replace(
-            program,
-            after=tuple(replace(op, args=("l0.d_U",)) if op.out == "l0.d_W_i" else op for op in program.after),
-        ),
-        "after: l0.d_W_i = block(l0.d_U, 0, 2) reads l0.d_U, which is not known there",
-    ),
-}
-
-
-@pytest.mark.parametrize("way", BROKEN)
-def test_a_broken_pass_over_gradients_is_caught(way: str) -> None:
-    broken, message = BROKEN[way]
-    with pytest.raises(InternalError) as caught:
-        optimize(lower(lstm(3, 2), gradient=True), (*GRADIENT_PASSES, broken))
-    assert str(caught.value) == message
-
+# ---- a wrong one ----
 
 WRONG = {"tanh": ("1 - v * v", "1 - v"), "sigmoid": ("v * (1 - v)", "v"), "relu": ("step(v)", "1 - step(-v)")}
 
@@ -350,92 +231,3 @@ def test_a_wrong_derivative_would_be_seen(function: str, monkeypatch: pytest.Mon
 
     _compiled.cache_clear()
     agree(both_ways(sized(cell)))
-
-
-# ---- the face ----
-
-X, D_Y = np.zeros((4, 2, 3)), np.zeros((4, 2, 2))
-LAYER = lstm(3, 2)
-REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
-    "no gradient was compiled": (
-        lambda: compile_layer(LAYER).gradient(X, LAYER.random(0), D_Y),
-        "error[gradient]: this layer was compiled without its gradient\n  help     ls.compile(layer, gradient=True)",
-    ),
-    "d_y has another shape": (
-        lambda: compile_layer(LAYER, gradient=True).gradient(X, LAYER.random(0), D_Y[:3]),
-        "error[shape]: d_y does not have the shape of y\n  expected (T, B, 2) = (4, 2, 2), as y\n  found    (3, 2, 2)",
-    ),
-    "d_y has another dtype": (
-        lambda: compile_layer(LAYER, gradient=True).gradient(X, LAYER.random(0), D_Y.astype(np.float32)),
-        "error[dtype]: d_y is float32; x is float64\n"
-        "  expected one dtype, float32 or float64\n"
-        "  help     nothing is cast in silence: d_y.astype(np.float64), or cast x",
-    ),
-    "d_state has another name": (
-        lambda: compile_layer(LAYER, gradient=True).gradient(X, LAYER.random(0), D_Y, None, {"h": D_Y[0]}),
-        "error[names]: the gradient of the state does not have the layer's names\n  expected l0.h, l0.c\n  found    h",
-    ),
-    "the last step of nothing": (
-        lambda: compile_layer(lstm(3, 2, output="last"), gradient=True).gradient(X[:0], LAYER.random(0), D_Y[0]),
-        "error[empty]: the last step of an empty sequence has no gradient to send back\n"
-        "  expected T ≥ 1\n"
-        "  found    T = 0",
-    ),
-    "padding runs on": (
-        lambda: compile_layer(LAYER.with_(padding="run"), gradient=True).gradient(
-            X, LAYER.random(0), D_Y, lengths=[4, 2]
-        ),
-        "error[padding]: padding='run' has no gradient: y and the states come from two runs\n"
-        "  help     padding='zero', or 'repeat'",
-    ),
-}
-
-
-@pytest.mark.parametrize("way", REFUSED)
-def test_what_does_not_fit_is_refused(way: str) -> None:
-    call, message = REFUSED[way]
-    with pytest.raises(LstmSpecError) as caught:
-        call()
-    assert str(caught.value) == message
-
-
-def test_a_layer_with_gradients_runs_packs_and_pickles() -> None:
-    run = compile_layer(LAYER, gradient=True)
-    x, weights, state = random_inputs(LAYER, 4, 2, 0)
-    plain_y, plain_state = compile_layer(LAYER)(x, weights, state)
-    y, after = run(x, run.pack(weights), state)
-    assert np.array_equal(y, plain_y)
-    assert np.array_equal(after["c"], plain_state["c"])
-    again = pickle.loads(pickle.dumps(run))
-    assert again.source == run.source
-    d_y = np.ones_like(y)
-    grads = [r.gradient(x, weights, d_y, state)[2] for r in (run, again)]
-    assert np.array_equal(grads[0].x, grads[1].x)
-
-
-# ---- the source ----
-
-GOLDEN = Path(__file__).parent / "golden_gradients"
-EMITTED = {"plain": lstm("n", "k"), "stack": lstm(3, 2, peephole=True, layers=2, bidirectional=True)}
-
-
-@pytest.mark.parametrize("name", EMITTED)
-def test_the_source_is_the_golden_file(name: str, request: pytest.FixtureRequest) -> None:
-    path, source = GOLDEN / f"{name}.py", compile_layer(EMITTED[name], gradient=True).source
-    if request.config.getoption("--refresh"):
-        path.write_text(source, encoding="utf-8")
-    assert source == path.read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("name", EMITTED)
-def test_the_golden_file_runs_by_itself(name: str) -> None:
-    layer = EMITTED[name].at(**dict.fromkeys(EMITTED[name].open_letters, 3))
-    x, weights, state = random_inputs(layer, 4, 2, 0)
-    d_y = np.random.default_rng(1).normal(size=(4, 2, int(layer.output_width)))
-    module = run_path(str(GOLDEN / f"{name}.py"))
-    zeros = [np.zeros_like(s) for s in state.values()]
-    y, _, d_x, d_weights, _ = module["gradient"](module["pack_gradient"](weights), x, d_y, *state.values(), *zeros)
-    found_y, _, grads = compile_layer(EMITTED[name], gradient=True).gradient(x, weights, d_y, state)
-    assert np.array_equal(y, found_y)
-    assert np.array_equal(d_x, grads.x)
-    assert all(np.array_equal(d_weights[n], grads.weights[n]) for n in weights)
