@@ -82,12 +82,12 @@ def _differentiated(cell: Cell, text: str) -> Cell:
     if backward.unread(equations):
         backward = Backward(cell, keep=True)  # step(z) hides them: `0 * …` reads them
         equations = backward.run()
-    return _assembled(cell, backward.named, equations)
+    return _assembled(cell, backward, equations)
 
 
-def _assembled(cell: Cell, named: GradientNames, equations: list[Equation]) -> Cell:
+def _assembled(cell: Cell, backward: Backward, equations: list[Equation]) -> Cell:
     """The equations with what they need: saved values in the cell's order, states, and the shapes left open."""
-    shapes = infer(cell)
+    shapes, named = infer(cell), backward.named
     read = {name for e in equations for name in e.reads}
 
     def declared(name: str, value: str) -> Declaration:
@@ -107,6 +107,7 @@ def _assembled(cell: Cell, named: GradientNames, equations: list[Equation]) -> C
 
     defined = {target for e in equations for target in e.targets}
     whole = {f"{lengthen(cell, 'e_')}{d.name}": d.name for d in cell.lets}
+    whole |= {part: name for part, name in backward.parts.items() if name in shapes}
     wide = [*lets, *(declared(e, name) for e, name in whole.items() if e in defined)]
     parameters = [declared(n, n) for n in cell.parameters if n in read]
     for stated in (lets, wide):  # more only where a size is one that the forward equations alone tell

@@ -57,6 +57,7 @@ class Backward:
     normal: dict[Node, tuple[Node, Node]] = field(default_factory=dict)
     target: str = ""
     given: set[str] = field(default_factory=set)
+    parts: dict[str, str] = field(default_factory=dict)  # of a gradient that was split: whose rows each has
 
     def __post_init__(self) -> None:
         self.shapes, self.named = infer(self.cell), name_gradients(self.cell)
@@ -246,6 +247,7 @@ class Backward:
         prefix = lengthen(self.cell, "d_")
         parts = tuple(self.fresh(f"{prefix}{self.target}1") for _ in node.operands)
         self.given |= set(parts)
+        self.parts |= {p: o.name for p, o in zip(parts, node.operands, strict=True) if isinstance(o, Name)}
         self.equations.append(Equation(parts, gradient))
         for part, name in zip(node.operands, parts, strict=True):
             self._visit(part, Name(name))
@@ -254,7 +256,8 @@ class Backward:
         """The rows of a name; a gradient's are those of what it is the gradient of."""
         if not isinstance(node, Name):
             return None
-        own = node.name.removeprefix(lengthen(self.cell, "d_"))
+        of_output = {d: self.cell.value_of(o) for o, d in self.named.outputs.items()}
+        own = of_output.get(node.name, node.name.removeprefix(lengthen(self.cell, "d_")))
         known = node.name if node.name in self.shapes else own
         return self.shapes[known].rows if known in self.shapes else None
 

@@ -1,4 +1,4 @@
-"""The gradients of every catalogue cell and of every function against complex steps of its equations: no difference is taken, so none is rounded.
+"""Gradients against complex steps of the equations: no difference is taken, so none is rounded.
 
 The slope of a loss L in a direction d is Im L(p + i s d) / s, for a step s so small that s^2 is nothing. The equations
 are computed by the tests' own slow loop; nothing of the compiler is used for them.
