@@ -1,4 +1,4 @@
-"""Gradients against complex steps of the equations: no difference is taken, so none is rounded.
+"""The gradients of every catalogue cell and of the family's functions against complex steps: no difference is rounded.
 
 The slope of a loss L in a direction d is Im L(p + i s d) / s, for a step s so small that s^2 is nothing. The equations
 are computed by the tests' own slow loop; nothing of the compiler is used for them.
@@ -42,7 +42,7 @@ CELLS = {name: cells.get(name) for name in cells.names()} | {str(o): ls.lstm(**o
 @pytest.mark.parametrize("name", CELLS)
 def test_the_slope_of_the_loss_in_a_random_direction_is_the_gradient(name: str) -> None:
     cell = CELLS[name]
-    layer = Layer(cell).at(**dict(zip(cell.letters, (3, 2, 4), strict=False)))
+    layer = Layer(cell).at(**dict(zip(cell.letters, (3, 2, 4, 2), strict=False)))
     x, weights, state = random_inputs(layer, 3, 2, 0)
     member, run, rng = cell_member(cell, widths(layer)), compile_layer(layer, gradient=True), np.random.default_rng(1)
     d_y = rng.normal(size=run(x, weights, state)[0].shape)

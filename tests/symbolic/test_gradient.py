@@ -223,11 +223,11 @@ def test_numbers_are_written_so_that_they_parse_back(value: str, written: str) -
 
 def test_the_parts_of_outputs_that_are_only_moved():
     """Gradients of outputs meet the parts of a join: each has the rows of the value that it is the gradient of."""
-    cell = ls.parse(
+    cell = parse(
         "input x[n]\nstate h[n]\nlet q[n], s[n], p[n], u[n]\noutput h, t, u, v\n"
         "[s, t] = [x, q]\n[u, v] = [s, p]\nh' = tanh(W x)"
     )
-    backward = ls.differentiate(cell)
-    assert ls.parse(str(backward)) == backward
+    backward = differentiate(cell)
+    assert parse(str(backward)) == backward
     assert str(backward.defined["d_q"].expression) == "d_y_t"
     assert str(infer(backward)["d_p"].rows) == "n"
