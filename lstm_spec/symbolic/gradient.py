@@ -8,7 +8,7 @@ inside f's function. It is run in reverse time. Holds no sizes but letters, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -82,10 +82,10 @@ def _differentiated(cell: Cell, text: str) -> Cell:
     if backward.unread(equations):
         backward = Backward(cell, keep=True)  # step(z) hides them: `0 * …` reads them
         equations = backward.run()
-    return _assembled(cell, backward, equations)
+    return _assembled(cell, backward.named, equations, backward.parts)
 
 
-def _assembled(cell: Cell, backward: Backward, equations: list[Equation]) -> Cell:
+def _assembled(cell: Cell, named: GradientNames, equations: list[Equation], parts: Mapping[str, str]) -> Cell:
     """The equations with what they need: saved values in the cell's order, states, and the shapes left open."""
     shapes, named = infer(cell), backward.named
     read = {name for e in equations for name in e.reads}
@@ -106,8 +106,7 @@ def _assembled(cell: Cell, backward: Backward, equations: list[Equation]) -> Cel
         return Cell(tuple(inputs), states, tuple(equations), tuple(stated), outputs, description=about)
 
     defined = {target for e in equations for target in e.targets}
-    whole = {f"{lengthen(cell, 'e_')}{d.name}": d.name for d in cell.lets}
-    whole |= {part: name for part, name in backward.parts.items() if name in shapes}
+    whole = {f"{lengthen(cell, 'e_')}{d.name}": d.name for d in cell.lets} | dict(parts)
     wide = [*lets, *(declared(e, name) for e, name in whole.items() if e in defined)]
     parameters = [declared(n, n) for n in cell.parameters if n in read]
     for stated in (lets, wide):  # more only where a size is one that the forward equations alone tell

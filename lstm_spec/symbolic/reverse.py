@@ -31,10 +31,8 @@ from lstm_spec.symbolic.outer import has_outer, is_long, is_outer, product, turn
 from lstm_spec.symbolic.recomputed import name_repeated
 from lstm_spec.symbolic.shapes import Shapes, infer
 
-SHORT, LONG = (
-    7,
-    40,
-)  # nodes: what is computed again and is longer gets a name where it repeats; a longer gradient always
+# nodes: what is computed again and is longer gets a name where it repeats; a longer gradient always
+SHORT, LONG = 7, 40
 
 
 @dataclass(slots=True)
@@ -57,7 +55,7 @@ class Backward:
     normal: dict[Node, tuple[Node, Node]] = field(default_factory=dict)
     target: str = ""
     given: set[str] = field(default_factory=set)
-    parts: dict[str, str] = field(default_factory=dict)  # of a gradient that was split: whose rows each has
+    parts: dict[str, str] = field(default_factory=dict)  # what was taken apart → the name that it is the gradient of
 
     def __post_init__(self) -> None:
         self.shapes, self.named = infer(self.cell), name_gradients(self.cell)
@@ -247,7 +245,7 @@ class Backward:
         prefix = lengthen(self.cell, "d_")
         parts = tuple(self.fresh(f"{prefix}{self.target}1") for _ in node.operands)
         self.given |= set(parts)
-        self.parts |= {p: o.name for p, o in zip(parts, node.operands, strict=True) if isinstance(o, Name)}
+        self.parts |= {d: n.name for d, n in zip(parts, node.operands, strict=True) if isinstance(n, Name)}
         self.equations.append(Equation(parts, gradient))
         for part, name in zip(node.operands, parts, strict=True):
             self._visit(part, Name(name))
@@ -256,8 +254,8 @@ class Backward:
         """The rows of a name; a gradient's are those of what it is the gradient of."""
         if not isinstance(node, Name):
             return None
-        of_output = {d: self.cell.value_of(o) for o, d in self.named.outputs.items()}
-        own = of_output.get(node.name, node.name.removeprefix(lengthen(self.cell, "d_")))
+        arriving = {d: self.cell.value_of(o) for o, d in self.named.outputs.items()}
+        own = arriving.get(node.name, node.name.removeprefix(lengthen(self.cell, "d_")))
         known = node.name if node.name in self.shapes else own
         return self.shapes[known].rows if known in self.shapes else None
 

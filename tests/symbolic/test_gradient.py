@@ -141,6 +141,21 @@ def test_any_cell_parses_back(drawn: Drawn) -> None:
         holds(cell)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "let q[n], s[n], z[n]\noutput h, w, z, y\n[s, w] = [x, q]\n[z, y] = [s, p]\nlet p[n]",
+        "let q[2n], s[n], z[2n]\noutput h, w, z, y\n[s, w] = [x, q]\n[z, y] = [w, s]",
+        "let q[2n], s[n], z[2n], y[n]\noutput h, w, z, y\n[s, w] = [x, q]\n[y, z] = [w, s]",
+    ],
+)
+def test_parts_of_a_join_that_is_taken_apart_keep_their_sizes(text: str) -> None:
+    """What only the forward equations say is stated: nothing in the backward cell tells how long the parts are."""
+    lets = [line for line in text.split("\n") if line.startswith("let")]
+    rest = [line for line in text.split("\n") if not line.startswith("let")]
+    holds(parse("\n".join(["input x[n]", "state h[k]", *lets, *rest, "h' = tanh(h + W x)"])))
+
+
 def test_a_prefix_that_is_taken_is_lengthened() -> None:
     cell = parse("input x[n]\nstate d_h[k]\noutput y\ny = tanh(W x + U d_h + d_x + e_h)\nd_h' = y")
     backward = differentiate(cell)
