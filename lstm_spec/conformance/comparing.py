@@ -17,7 +17,7 @@ import numpy as np
 from lstm_spec.cells.differences import compare_cells
 from lstm_spec.cells.family import lstm_cell
 from lstm_spec.cells.recovering import recover_options
-from lstm_spec.conformance.comparison import ROUNDING, Array, Comparison, Pair, Side
+from lstm_spec.conformance.comparison import ROUNDING, Array, Comparison, Pair, Side, narrowest
 from lstm_spec.conformance.joining import Piece, join_pieces
 from lstm_spec.conformance.likeness import GATES, describe_difference
 from lstm_spec.conformance.numbers import load_widened
@@ -80,9 +80,9 @@ def _sides(readings: tuple[Reading, ...], tensors: Tensors) -> Iterator[Side]:
         weights = reading.dialect.unpack(arrays, layer)
         pieces.append(Piece(reading.where, reading.dialect.name, layer, weights, said))
         dtypes[reading.where] = dtype
-    narrowest = min(dtypes.values(), key=lambda dtype: np.dtype(dtype).itemsize, default="float32")
+    of_all = narrowest(dtypes.values())
     for piece in join_pieces(pieces, tensors.origin):
-        dtype = dtypes.get(piece.where, narrowest)
+        dtype = dtypes.get(piece.where, of_all)
         yield from (_side(piece, member, dtype) for member in piece.layer.members)
 
 
@@ -180,7 +180,7 @@ def _compared(one: Side, other: Side) -> Pair:
         return Pair(one, other, {}, words)
     largest = max((float(np.max(np.abs(a), initial=0)) for a in one.arrays.values()), default=0.0)
     differences = _differences(one, other)
-    limit = ROUNDING[min(one.bytes_a_number, other.bytes_a_number)] * max(1.0, largest)
+    limit = ROUNDING[narrowest((one.dtype, other.dtype))] * max(1.0, largest)
     if max(differences.values(), default=0.0) > limit:
         words = (*words, *describe_difference(one, other, limit))
     return Pair(one, other, differences, words, limit)

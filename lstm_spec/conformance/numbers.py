@@ -27,6 +27,7 @@ STEPS, BATCH, SEED = 4, 2, 0
 # float32 layers differ by 4e-4 after 4 steps and by 1e-2 after 8.
 TOLERANCE = {np.dtype(np.float32): 1e-3, np.dtype(np.float64): 1e-9}
 WIDENED = (np.dtype(np.float16), *FLOATS)
+NARROWEST = ("bfloat16", "float16", "float32", "float64")  # by how many digits they keep
 
 
 def load_tensors(reading: Reading, tensors: Tensors) -> dict[str, Array] | str:
@@ -49,16 +50,17 @@ def load_tensors(reading: Reading, tensors: Tensors) -> dict[str, Array] | str:
 def load_widened(reading: Reading, tensors: Tensors) -> tuple[dict[str, Array] | str, str]:
     """The arrays in one dtype that holds all of them, float32 at least, and the narrowest dtype that the source has."""
     arrays: dict[str, Array] = {}
+    stored = set()
     for own, source in reading.names.items():
         load = tensors[source].load
         if load is None:
             return f"the values of {safe(source)} ({safe(tensors[source].dtype)}) cannot be read", "float32"
         arrays[own] = load()
+        stored.add(tensors[source].dtype if tensors[source].dtype in HALVES else str(arrays[own].dtype))
         if arrays[own].dtype not in WIDENED:
             return f"{safe(source)} is {arrays[own].dtype}; float16, float32 and float64 are compared", "float32"
-    dtypes = sorted({array.dtype for array in arrays.values()}, key=lambda dtype: dtype.itemsize)
-    widest = np.result_type(np.float32, *dtypes)
-    return {own: array.astype(widest, copy=False) for own, array in arrays.items()}, str(dtypes[0])
+    widest = np.result_type(np.float32, *(array.dtype for array in arrays.values()))
+    return {own: array.astype(widest, copy=False) for own, array in arrays.items()}, min(stored, key=NARROWEST.index)
 
 
 def compare_numbers(reading: Reading, layer: Layer, tensors: Tensors) -> Agreement:

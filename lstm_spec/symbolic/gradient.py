@@ -87,7 +87,7 @@ def _differentiated(cell: Cell, text: str) -> Cell:
 
 def _assembled(cell: Cell, named: GradientNames, equations: list[Equation], parts: Mapping[str, str]) -> Cell:
     """The equations with what they need: saved values in the cell's order, states, and the shapes left open."""
-    shapes, named = infer(cell), backward.named
+    shapes = infer(cell)
     read = {name for e in equations for name in e.reads}
 
     def declared(name: str, value: str) -> Declaration:

@@ -10,7 +10,7 @@ import pytest
 
 from lstm_spec.checkpoints import read_tensors
 from lstm_spec.errors import MissingPackageError
-from tests.checkpoints.hdf5_files import made, message, put, with_place
+from tests.checkpoints.hdf5_files import external, made, message, put, with_place
 
 VALUES = np.random.default_rng(0).standard_normal((30, 40))
 
@@ -84,10 +84,6 @@ def test_what_is_no_array_of_numbers_is_no_tensor(write):
 
 
 # ---- what leads elsewhere ----
-
-
-def external(file):
-    file.create_dataset("w", (4,), "f4", external=[("/etc/passwd", 0, 16)])
 
 
 def virtual(file):

@@ -14,7 +14,7 @@ import pytest
 
 from lstm_spec.checkpoints.files import Malformed
 from lstm_spec.checkpoints.hdf5_heaps import check_heap
-from tests.checkpoints.hdf5_files import made, message, with_place
+from tests.checkpoints.hdf5_files import bounded, made, message, with_place
 
 ROOT = Path(__file__).parents[2]
 
@@ -94,33 +94,6 @@ BOMBS = {
     ),
     "short": (too_short, OTHER_SIZE + "  expected 64 bytes of values\n  found    60 bytes stored"),
 }
-
-BOUNDED = """
-import resource, sys, time
-import h5py, numpy
-from lstm_spec.checkpoints import read_tensors
-from lstm_spec.errors import FileError
-resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
-start, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-try:
-    tensors = read_tensors(sys.argv[1])
-    for tensor in tensors.values():
-        if tensor.load:
-            tensor.load()
-except FileError as error:
-    print(error)
-grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10
-assert time.process_time() - start < 5, "time"
-assert grown < 200, f"{grown} MB"
-"""
-
-
-def bounded(path):
-    """What reading the file and its values says, within 1 GB, 200 MB of memory and 5 seconds of work."""
-    command = [sys.executable, "-c", BOUNDED, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.rstrip("\n")
 
 
 @pytest.mark.parametrize("case", BOMBS)

@@ -174,12 +174,15 @@ def coupled_node(tmp_path):
 
 
 def test_08_which_gate_is_coupled(tmp_path, command):
-    report = ls.check(coupled_node(tmp_path))
+    path = coupled_node(tmp_path)
+    report = ls.check(path)
     assert report.ok
     assert "f  = 1 - i" in str(report.layers[0].layer.cell)
     assert report.layers[0].agreement.difference < 1e-5  # ONNX Runtime couples so
-    assert refused(ls.convert, coupled_node(tmp_path), "tf1-coupled", allow=("two-biases", "forget-bias")) == (
+    assert refused(ls.convert, path, "tf1-coupled", allow=("two-biases", "forget-bias")) == (
         "error[dialect]: tf1-coupled does not couple gates so\n"
+        f"  at       {path} : node\n"
+        "  expected i = 1 - f\n"
         "  found    f = 1 - i\n"
         "  help     what tf1-coupled can express: CoupledInputForgetGateLSTMCell of TensorFlow 1:"
         " a kernel on [x, h], gates j, f, o as columns; i = 1 - f"
@@ -226,7 +229,7 @@ def test_10_what_a_clip_bounds(tmp_path, command):
     assert report.ok
     assert "clip(W_i x + b_Wi + U_i h + b_Ui, -0.5, 0.5)" in str(report.layers[0].layer.cell)
     assert refused(ls.convert, clipped_node(tmp_path), "tf1", allow=("two-biases", "forget-bias")).startswith(
-        "error[dialect]: tf1 computes another i\n"
+        f"error[dialect]: tf1 computes another i\n  at       {tmp_path}/clip.onnx : node\n"
         "  expected i = sigmoid(W_i x + U_i h + b_i)\n"
         "  found    i = sigmoid(clip(W_i x + U_i h + b_i, -0.5, 0.5))\n"
     )
@@ -567,7 +570,7 @@ def test_37_a_square_matrix_that_is_transposed():
         "as flax #, otherwise ~0: the matrix on h is transposed: a matrix for each gate, units as rows, not columns"
     )
     assert by_gate == "gate by gate, read as flax: i #, f #, g #, o #"
-    assert ls.compare(arrays, turned).pairs[0].words == ("U_i, U_f, U_g, U_o of the second is transposed",)
+    assert ls.compare(arrays, turned).pairs[0].words == ("U_i, U_f, U_g, U_o of the second are transposed",)
     square = torch_names(n=16)  # n = 4k: the packed matrix on x is square
     _, weights = ls.read(square)
     step = one_step(ls.lstm(16, 4, bias="two"), weights)
