@@ -15,7 +15,6 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import torch
 
 import lstm_spec as ls
 
@@ -32,6 +31,8 @@ def once(call: Callable[[], Any]) -> float:
 
 def compare(n: int, k: int, time: int, batch: int) -> tuple[float, float]:
     """Our time over PyTorch's: of a forward run, and of a forward and backward run."""
+    import torch
+
     theirs = torch.nn.LSTM(n, k)
     layer, weights = ls.read(theirs)
     run = ls.compile(layer, gradient=True)
@@ -55,6 +56,8 @@ def compare(n: int, k: int, time: int, batch: int) -> tuple[float, float]:
 
 def main() -> None:
     """Measure and print."""
+    import torch
+
     torch.set_num_threads(1)
     asked = tuple(map(int, sys.argv[1:5]))
     for sizes in (asked,) if len(asked) == 4 else SIZES:

@@ -9,12 +9,9 @@ import pytest
 
 import lstm_spec as ls
 from lstm_spec.conformance import evidence
-from lstm_spec.conformance.identification.explaining import record_step
-from lstm_spec.conformance.recognizing import recognize
-from lstm_spec.conformance.solving import solve
-from lstm_spec.conformance.sources import open_source
 from lstm_spec.errors import OptionError
 from tests.conformance.conventions import record
+from tests.conformance.recorded import one_step, onnx_as_torch
 from tests.conformance.sets import node_attributes, onnx_model, onnx_names, own_names, torch_names
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -79,19 +76,6 @@ def test_a_large_layer_is_not_searched(monkeypatch):
     assert len(finding.because.splitlines()) == 1
 
 
-def onnx_as_torch(n=3, k=4):
-    """ONNX weights under PyTorch's names, and a step that ONNX Runtime computed from them."""
-    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-    arrays = {name: 2 * array for name, array in onnx_names(n, k).items()}
-    tensors = open_source(arrays)
-    (reading,) = recognize(tensors).readings
-    step = record_step("onnxruntime", reading, solve(reading, tensors).layer, tensors)
-    first, second = np.split(arrays["B"][0], 2)
-    renamed = (arrays["W"][0], arrays["R"][0], first, second)
-    recorded = {name: getattr(step, name).astype("float32") for name in ("x", "h", "c", "h1", "c1")}
-    return dict(zip(torch_names(), renamed, strict=True)), recorded
-
-
 def test_onnx_weights_read_as_pytorchs_in_full():
     """PyTorch itself runs them without a word; the recorded step is what tells."""
     arrays, step = onnx_as_torch()
@@ -142,16 +126,6 @@ def test_a_step_that_agrees_names_its_layer_among_others():
     assert report.ok
     assert [found.recorded is not None for found in report.layers] == [False, True]
     assert report.to_dict()["layers"][1]["recorded"]["engine"] == "the recorded step"
-
-
-def one_step(layer, weights, b=3):
-    """What our compiled code computes."""
-    rng = np.random.default_rng(3)
-    n, k = (int(layer.sizes[name]) for name in "nk")
-    r = int(layer.sizes.get("r", k))
-    x, h, c = (rng.standard_normal((b, width)) for width in (n, r, k))
-    y, after = ls.compile(layer).step(x, weights.astype("float64"), {"l0.h": h, "l0.c": c})
-    return {"x": x, "h": h, "c": c, "h1": y, "c1": after["l0.c"]}
 
 
 @pytest.mark.parametrize(

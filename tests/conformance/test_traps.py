@@ -18,8 +18,8 @@ import pytest
 import lstm_spec as ls
 from lstm_spec.dialects import get
 from tests.conformance.conventions import record
+from tests.conformance.recorded import one_step, onnx_as_torch
 from tests.conformance.sets import drawn, keras_names, node_attributes, onnx_model, onnx_names, torch_names
-from tests.conformance.test_evidence import one_step, onnx_as_torch
 from tests.conformance.test_identify_frameworks import flax_step, onnx_step
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
