@@ -122,13 +122,13 @@ def describe_layer(layer: Layer, batch: Any = None, time: Any = None) -> LayerSh
 
 
 def read_axis(name: str, given: Any, axis: Symbol) -> Any:
-    """A number ≥ 0 as it is, or the letter for None. Raises SizeError for anything else."""
-    if given is None:
+    """A number ≥ 0 as it is; the axis' own letter for None and for that letter. Raises SizeError for anything else."""
+    if given is None or (isinstance(given, str | Symbol) and str(given) == str(axis)):
         return axis
     number = read_whole(given)
     if number is None or number < 0:
         raise SizeError(
-            Finding("size", f"{name} = {safe(repr(given), 40)} is no length", expected="a whole number ≥ 0")
+            Finding("size", f"{name} = {safe(repr(given), 40)} is no length", expected=f"a whole number ≥ 0, or {axis}")
         )
     return Integer(number)
 

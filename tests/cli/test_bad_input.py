@@ -26,8 +26,8 @@ WRONG_SIZES = {
     "--size q=3": "error[size]: the cell has no size q\n  expected n, k\n"
     "  help     sizes are named as in the equations\n",
     "--size q": "error[option]: --size q has no =\n  expected e.g. --size r=3\n",
-    "--batch -1": "error[size]: batch = -1 is no length\n  expected a whole number ≥ 0\n",
-    "--time x": "error[size]: time = 'x' is no length\n  expected a whole number ≥ 0\n",
+    "--batch -1": "error[size]: batch = -1 is no length\n  expected a whole number ≥ 0, or B\n",
+    "--time x": "error[size]: time = 'x' is no length\n  expected a whole number ≥ 0, or T\n",
     "--layers 0": "error[size]: layers = 0 is no count of layers\n  expected 1 to 1000\n",
     "--layers x": "error[size]: layers = 'x' is no count of layers\n  expected 1 to 1000\n",
 }

@@ -138,7 +138,7 @@ WRONG = {
     "3 4 --lengths 3,0": "error[size]: lengths: 0 is no length\n  expected whole numbers ≥ 1, e.g. 7,3,1\n",
     "3 4 --dtype int4": "error[option]: dtype='int4' is unknown\n"
     "  expected float64, float32, float16, bfloat16, int8\n",
-    "3 4 --batch x": "error[size]: batch = 'x' is no length\n  expected a whole number ≥ 0\n",
+    "3 4 --batch x": "error[size]: batch = 'x' is no length\n  expected a whole number ≥ 0, or B\n",
     "-3 4": "error[size]: n = -3 is too small\n  expected a whole number ≥ 1, or a letter such as n\n",
 }
 
@@ -147,3 +147,11 @@ WRONG = {
 def test_a_wrong_question_gets_one_answer(command, arguments):
     outcome = command("cost", *arguments.split())
     assert (outcome.err, outcome.out, outcome.code) == (WRONG[arguments], "", 2)
+
+
+def test_the_axes_may_be_given_their_own_letters(command):
+    """As people ask: `cost n k --batch B --time T`."""
+    assert command("cost", "n", "k", "--batch", "B", "--time", "T").out == command("cost", "n", "k").out
+    refused = command("cost", "n", "k", "--batch", "C")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == "error[size]: batch = 'C' is no length\n  expected a whole number ≥ 0, or B\n"

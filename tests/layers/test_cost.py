@@ -157,7 +157,7 @@ def test_a_backward_cell_has_a_cost_and_its_totals_carry_no_batch():
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "batch": ({"batch": -1}, "error[size]: batch = -1 is no length\n  expected a whole number ≥ 0"),
+    "batch": ({"batch": -1}, "error[size]: batch = -1 is no length\n  expected a whole number ≥ 0, or B"),
     "dtype": (
         {"dtype": "int4"},
         "error[option]: dtype='int4' is unknown\n  expected float64, float32, float16, bfloat16, int8",
