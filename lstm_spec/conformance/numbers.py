@@ -90,7 +90,8 @@ def compare_numbers(reading: Reading, layer: Layer, tensors: Tensors) -> Agreeme
             return Agreement(engine, reason=error.finding.message)
         weights = reading.dialect.unpack(arrays, layer)
         if strange := [reading.names[own] for own, array in arrays.items() if not np.isfinite(array).all()]:
-            return Agreement(engine, reason=f"{', '.join(map(safe, strange))} holds NaN or infinity")
+            reason = f"{', '.join(map(safe, strange))} holds NaN or infinity"
+            return Agreement(engine, reason=reason, strange=tuple(strange))
         ours = compile_layer(layer.with_(layout="time", output="sequence"))(x, weights, state)
         return Agreement(engine, _difference(ours, theirs), TOLERANCE[dtype])
 

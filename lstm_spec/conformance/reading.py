@@ -52,10 +52,13 @@ def solve_reading(reading: Reading, tensors: Tensors) -> Layer:
 
 
 def choose_readings(recognized: Recognized, at: str | None, tensors: Tensors) -> tuple[Reading, ...]:
-    """The reading of that name, or all. Raises TensorError when there is none, or a layer could not be read."""
+    """The reading of that name, or all. Raises TensorError when there is none, or one has several readings.
+
+    What is recurrent and in no reading (`unread`) stops nothing here: the caller tells of it.
+    """
     if at is not None or not recognized.readings:
         return (_chosen(recognized, at, tensors),)
-    if errors := [f for f in recognized.findings if f.severity == "error"]:
+    if errors := [f for f in recognized.findings if f.severity == "error" and f.code != "unread"]:
         raise TensorError(errors[0])
     return recognized.readings
 

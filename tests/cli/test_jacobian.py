@@ -154,6 +154,10 @@ def test_its_table(command, folder):
             "error[member]: there is no cell l1\n  expected l0\n",
         ),
         (
+            ["w.npz", "--input", "x.npz", "--output", "j.csv"],
+            "error[output]: --output is written as npz\n  at       j.csv\n  help     name it *.npz\n",
+        ),
+        (
             ["w.npz", "--input", "x.npz", "--picture", "j.png"],
             "error[picture]: a picture is SVG\n  found    j.png\n"
             "  help     name it j.svg; browsers show it, and rsvg-convert or Inkscape make a PNG of it\n",
