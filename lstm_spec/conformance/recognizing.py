@@ -74,7 +74,7 @@ def _recognize(tensors: Tensors, dialect: Dialect | None) -> Recognized:
     for reading in readings:
         if beside := [name for name in _beside(reading, tensors) if name not in used | account.told]:
             account.tell(_changes_equations(reading, beside, tensors), beside)
-    for finding, names in tell_suspects(tensors, tensors, used | account.told):
+    for finding, names in tell_suspects(tensors, tensors, used | account.told, dialect.name if dialect else ""):
         account.tell(finding, names)
     used |= account.told
     other = tuple(name for name in tensors if name not in used)

@@ -7,7 +7,7 @@ import pytest
 
 import lstm_spec as ls
 from lstm_spec.errors import OptionError, TensorError
-from tests.conformance.sets import torch_names
+from tests.conformance.sets import keras_names, torch_names
 
 GRU = "gru is a GRU, by the rows of its recurrent matrix; this version reads LSTMs"
 
@@ -41,6 +41,12 @@ def test_a_gru_alone_is_still_refused():
     assert str(caught.value) == (
         f"error[unread]: {GRU}\n  at       arrays : gru.weight_ih_l0, gru.weight_hh_l0, gru.bias_ih_l0, gru.bias_hh_l0"
     )
+
+
+def test_a_tensor_that_changes_the_equations_is_never_left_out():
+    given = keras_names("enc/") | {"enc/state_norm/gamma:0": np.ones(4)} | torch_names("gru.", gates=3)
+    with pytest.raises(TensorError, match=r"^error\[unread\]: enc/state_norm/gamma:0: keras has no such tensor"):
+        ls.convert(given, "onnx")
 
 
 def test_halves_are_written_as_float32():
@@ -90,6 +96,17 @@ def test_equal_numbers_that_are_none():
 def test_a_proof_over_numbers_that_are_none():
     (converted,) = ls.convert(broken(), "onnx").layers
     assert converted.adapted.notes == ("l0.W_i holds NaN or infinity: the outputs that are compared prove little",)
+
+
+def test_a_dialect_that_was_asked_for_and_is_another():
+    report = ls.check(torch_names("enc."), dialect="keras")
+    assert [str(finding) for finding in report.findings] == [
+        "error[unread]: enc looks recurrent by its 4 names, and keras has no such names\n"
+        "  at       arrays : enc\n"
+        "  expected the names of keras: lstm-spec dialects show keras\n"
+        "  found    enc.weight_ih_l0 (16, 3), enc.weight_hh_l0 (16, 4), enc.bias_ih_l0 (16,), enc.bias_hh_l0 (16,)\n"
+        "  help     another dialect, or none, for all of them"
+    ]
 
 
 def test_one_loss_may_be_named_without_a_list():
