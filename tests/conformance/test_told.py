@@ -109,6 +109,22 @@ def test_a_dialect_that_was_asked_for_and_is_another():
     ]
 
 
+def test_an_operator_is_of_no_dialect_but_its_own(command, tmp_path):
+    path = tmp_path / "a.onnx"
+    ls.convert(torch_names("enc."), "onnx", output=str(path))
+    wrong = (
+        "error[unread]: enc is an operator of onnx, and keras was asked for\n"
+        f"  at       {path} : enc\n"
+        "  help     --dialect onnx, or none\n"
+    )
+    checked = command("check", path, "--dialect", "keras")
+    assert (checked.code, checked.out) == (1, f"{wrong}does not conform: 0 LSTM layers, 1 error\n")
+    converted = command("convert", path, "--dialect", "keras", "--to", "pytorch", "-o", tmp_path / "a.npz")
+    assert (converted.code, converted.err) == (2, wrong)
+    assert ls.check(path, dialect="onnx").ok
+    assert ls.compare(path, torch_names("enc.")).ok
+
+
 def test_one_loss_may_be_named_without_a_list():
     assert ls.convert(torch_names(), "keras", allow="two-biases").losses[0].name == "two-biases"
     with pytest.raises(OptionError) as caught:
