@@ -50,7 +50,8 @@ def convert(
     """Write the recurrent layers of a file under another framework's names, in its gate order and layout.
 
     Both sides are compiled, each from its own dialect's equations, and must agree on random sequences before anything
-    is written. What the target cannot hold is listed and refused, unless --allow names it.
+    is written. What the target cannot hold is listed and refused, unless --allow names it. Other recurrent layers, such
+    as a GRU, stay behind and are listed.
 
     lstm-spec convert model.onnx --to pytorch -o model.safetensors
     """

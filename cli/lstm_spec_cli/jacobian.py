@@ -82,6 +82,9 @@ def _derived(chosen: StackOptions, format: str | None, given: dict[str, Any], js
     if idle is not None:
         raise OptionError(Finding("options", f"--{idle} goes with a file of weights", help="name FILE"))
 
+    if json and format is not None:
+        raise OptionError(Finding("options", "--json has what is derived as text", help="leave out --format"))
+
     def told(found: Jacobian) -> tuple[str, ...]:
         return tuple(tell_jacobian(found))
 

@@ -172,3 +172,21 @@ def test_a_wrong_question_is_answered_with_what_to_do(command, folder, arguments
     outcome = command("jacobian", *arguments)
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err == message
+
+
+def test_json_is_text(command):
+    outcome = command("jacobian", "--json", "--format", "latex")
+    assert (outcome.code, outcome.out, outcome.err) == (
+        2,
+        "",
+        "error[options]: --json has what is derived as text\n  help     leave out --format\n",
+    )
+
+
+def test_an_input_without_samples(command, folder):
+    np.savez("none.npz", x=np.zeros((7, 0, 3)))
+    outcome = command("jacobian", "w.npz", "--input", "none.npz")
+    assert (outcome.code, outcome.err) == (
+        2,
+        "error[sample]: there is no sample 0\n  expected none: x has no samples, B = 0\n",
+    )
