@@ -50,7 +50,8 @@ def convert(
     """Write the recurrent layers of a file under another framework's names, in its gate order and layout.
 
     Both sides are compiled, each from its own dialect's equations, and must agree on random sequences before anything
-    is written. What the target cannot hold is listed and refused, unless --allow names it.
+    is written. What the target cannot hold is listed and refused, unless --allow names it. Other recurrent layers, such
+    as a GRU, stay behind and are listed.
 
     lstm-spec convert model.onnx --to pytorch -o model.safetensors
     """
@@ -77,4 +78,5 @@ def _told(conversion: Conversion, output: str) -> list[str]:
     if conversion.left:
         names = ", ".join(safe(name, 60) for name in conversion.left[:5]) + ", …" * (len(conversion.left) > 5)
         lines.append(f"left out, for they are in no recurrent layer: {names}")
+    lines += [f"left out, for it cannot be read: {safe(finding.message, None)}" for finding in conversion.unread]
     return [*lines, f"wrote {output}: {len(conversion.tensors)} tensors"]

@@ -43,6 +43,9 @@ def gradients(
     if cost and (over_time or format != "text"):
         help = "leave out --over-time and --format"
         raise OptionError(Finding("options", "--cost counts, and writes no equations", help=help))
+    if json and (over_time or format != "text"):
+        help = "leave out --over-time and --format"
+        raise OptionError(Finding("options", "--json has the equations of one step as text", help=help))
     if cost and not json:
         return Answer((list_gradient_cost(derived), COUNTED))
     return answer_json(derived) if json else Answer((write(derived, over_time),))

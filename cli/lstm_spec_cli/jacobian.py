@@ -82,6 +82,9 @@ def _derived(chosen: StackOptions, format: str | None, given: dict[str, Any], js
     if idle is not None:
         raise OptionError(Finding("options", f"--{idle} goes with a file of weights", help="name FILE"))
 
+    if json and format is not None:
+        raise OptionError(Finding("options", "--json has what is derived as text", help="leave out --format"))
+
     def told(found: Jacobian) -> tuple[str, ...]:
         return tuple(tell_jacobian(found))
 
@@ -93,7 +96,7 @@ def _derived(chosen: StackOptions, format: str | None, given: dict[str, Any], js
 def _computed(weights: str, input: str, chosen: StackOptions, given: dict[str, str | None], json: bool) -> Answer:
     from lstm_spec.compiler.jacobians import jacobian_layer
     from lstm_spec.render.jacobian import DEFINED, draw_jacobians, list_jacobians
-    from lstm_spec_cli.array_files import read_inputs, refuse_overwriting, write_arrays, write_text
+    from lstm_spec_cli.array_files import read_inputs, refuse_other_suffix, refuse_overwriting, write_arrays, write_text
     from lstm_spec_cli.weights_files import read_layer
 
     output, picture = given["output"], given["picture"]
@@ -107,6 +110,8 @@ def _computed(weights: str, input: str, chosen: StackOptions, given: dict[str, s
     for path, option in ((output, "--output"), (picture, "--picture")):
         if path is not None:
             refuse_overwriting(path, (weights, input), option)
+    if output is not None:
+        refuse_other_suffix(output)
     layer, found = read_layer(weights, chosen, given["at"], given["dialect"])
     one = _one_sample(read_inputs(input, layer), layer.layout, given["sample"])
     computed = jacobian_layer(layer, found, **one)
@@ -133,7 +138,7 @@ def _one_sample(inputs: Any, layout: str, sample: str | None) -> dict[str, Any]:
         return given
     samples = inputs.x.shape[axis]
     if not 0 <= number < samples:
-        expected = f"0 to {samples - 1}" if samples else "none"
+        expected = f"0 to {samples - 1}" if samples else "none: x has no samples, B = 0"
         raise OptionError(Finding("sample", f"there is no sample {number}", expected=expected))
     part = slice(number, number + 1)
 

@@ -24,10 +24,18 @@ def shape_of(name: str, value: Any) -> Shape:
     """The shape of an array or tensor, or a shape as it is. Raises OptionError for what has none."""
     sizes = value if isinstance(value, tuple | list) else getattr(value, "shape", None)
     try:
-        return tuple(int(size) for size in sizes)  # type: ignore[union-attr]
+        shape = tuple(int(size) for size in sizes)  # type: ignore[union-attr]
     except (TypeError, ValueError):
         kind = safe(type(value).__name__, 40)
-        raise OptionError(Finding("type", f"{name} has no shape", "", "an array, or a shape", kind)) from None
+        help = "one array each: check(layer, x, h, c)" if isinstance(value, tuple | list) else ""
+        raise OptionError(
+            Finding("type", f"{name} has no shape", expected="an array, or a shape", found=kind, help=help)
+        ) from None
+    if min(shape, default=0) < 0:
+        raise OptionError(
+            Finding("type", f"{name} has a size below 0", expected="sizes of 0 and more", found=str(shape))
+        )
+    return shape
 
 
 def hold_arguments(given: dict[str, Shape], reading: Reading, layer: Layer, at: str) -> list[Finding]:

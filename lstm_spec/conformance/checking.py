@@ -112,7 +112,7 @@ def _check_reading(reading: Reading, tensors: Tensors, numbers: bool) -> tuple[F
     agreement = None
     if numbers and not any(p.severity == "error" for p in reading.problems) and not findings:
         agreement = compare_numbers(reading, solution.layer, tensors)
-        findings += _differing(agreement, reading, solution.layer, tensors)
+        findings += [*_strange(agreement, reading, tensors), *_differing(agreement, reading, solution.layer, tensors)]
     assumed = _assumed(reading, solution.layer, tensors)
     dtype = _dtypes(reading.names.values(), tensors)
     found = FoundLayer(reading.where, solution.layer, reading.dialect.name, solution.rows, assumed, agreement, dtype)
@@ -125,6 +125,15 @@ def _assumed(reading: Reading, layer: Layer, tensors: Tensors) -> tuple[str, ...
         return ()
     said = reading.operator.attributes if reading.operator else {}
     return tuple(text for text in reading.dialect.assumptions(layer) if text.partition(" = ")[0] not in said)
+
+
+def _strange(agreement: Agreement, reading: Reading, tensors: Tensors) -> list[Finding]:
+    """A warning where the numbers were loaded and some are none: the shapes conform, the model is broken."""
+    if not agreement.strange:
+        return []
+    message = f"{', '.join(map(safe, agreement.strange))} holds NaN or infinity"
+    because = "the shapes conform; what is computed from such numbers is none, or fixed, and was not compared"
+    return [Finding("values", message, place(tensors, reading.where), because=because, severity="warning")]
 
 
 def _differing(agreement: Agreement, reading: Reading, layer: Layer, tensors: Tensors) -> list[Finding]:

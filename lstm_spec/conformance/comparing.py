@@ -26,7 +26,7 @@ from lstm_spec.conformance.readings import Reading
 from lstm_spec.conformance.recognizing import recognize
 from lstm_spec.conformance.sources import open_source
 from lstm_spec.dialects import get
-from lstm_spec.errors import Finding
+from lstm_spec.errors import Finding, OptionError
 from lstm_spec.layers.layer import Layer, Member
 from lstm_spec.layers.tensors import Tensors
 from lstm_spec.symbolic.cell import Cell
@@ -46,8 +46,10 @@ def compare(
 
     `at` names one layer of each; `dialect` reads both in that dialect only; with `shared` cells that only one of them
     has do not count. Raises FileError when a source cannot be read, TensorError when it holds no LSTM or does not
-    conform.
+    conform, OptionError when `at` is one name.
     """
+    if isinstance(at, str):
+        raise OptionError(Finding("at", "at names one layer of each source", expected=f"at=({at!r}, {at!r})"))
     sources = [open_source(source) for source in (first, second)]
     sides: list[list[Side]] = []
     unread: list[tuple[str, Finding]] = []

@@ -86,6 +86,12 @@ class Pair:
         return f", as {narrowest(dtypes)} rounds" if len(dtypes) > 1 else ""
 
     @property
+    def strange(self) -> tuple[str, ...]:
+        """The parameters of the first that hold NaN or infinity: where they are equal, both are equally broken."""
+        arrays = self.first.arrays if self.first else {}
+        return tuple(name for name, array in arrays.items() if not np.isfinite(array).all())
+
+    @property
     def largest(self) -> float:
         """The largest difference of all."""
         return max(self.differences.values(), default=0.0)
@@ -102,6 +108,8 @@ class Pair:
         yield from (f"  {safe(words, None)}" for words in self.words)
         if self.unreadable and not self.is_alone:
             yield f"  {safe(self.unreadable, None)}"
+        if self.same and self.strange:
+            yield f"  both hold NaN or infinity in {', '.join(self.strange)}"
         if not self.same:
             yield from (f"  {name:<8} differs by up to {value:.1e}" for name, value in self.differences.items())
 
@@ -114,6 +122,7 @@ class Pair:
             "verdict": self.verdict,
             "words": [*self.words, *([self.unreadable] if self.unreadable else [])],
             "differences": dict(self.differences),
+            "strange": list(self.strange),
         }
 
 

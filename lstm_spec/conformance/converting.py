@@ -17,9 +17,9 @@ from lstm_spec.compiler.compiled import compile_layer
 from lstm_spec.conformance.adapting import Adapted, Loss, Part, adapt_layer
 from lstm_spec.conformance.delivering import choose_delivery, deliver, suffixes_with_options
 from lstm_spec.conformance.joining import Piece, join_pieces, unrepeat
-from lstm_spec.conformance.numbers import load_tensors
+from lstm_spec.conformance.numbers import HALVES, load_tensors
 from lstm_spec.conformance.reading import choose_readings, load_reading
-from lstm_spec.conformance.readings import Recognized, place
+from lstm_spec.conformance.readings import Reading, Recognized, place
 from lstm_spec.conformance.recognizing import recognize
 from lstm_spec.conformance.sources import open_source, tensor_of
 from lstm_spec.dialects import Dialect, get
@@ -70,11 +70,15 @@ class Converted:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """The result of a conversion: every layer, and the tensors of the source that are in none and stay behind."""
+    """The result of a conversion: every layer, and the tensors of the source that are in none and stay behind.
+
+    `unread` is what is recurrent and stays behind too, for it could not be read.
+    """
 
     to: str
     layers: tuple[Converted, ...]
     left: tuple[str, ...]
+    unread: tuple[Finding, ...] = ()
 
     @property
     def tensors(self) -> dict[str, Array]:
@@ -102,6 +106,7 @@ class Conversion:
                 for c in self.layers
             ],
             "left": list(self.left),
+            "unread": [finding.to_dict() for finding in self.unread],
         }
 
 
@@ -112,20 +117,21 @@ def convert(
     at: str | None = None,
     dialect: str | None = None,
     layer: Layer | None = None,
-    allow: Collection[str] = (),
+    allow: str | Collection[str] = (),
     holds_options: bool = False,
     output: str | None = None,
 ) -> Conversion:
     """The recurrent layers of a file, a dict of arrays or a live layer as tensors of the dialect `to`; `ls.convert`.
 
     `at` names one of several layers; `dialect` reads in that dialect only; `layer` gives options that leave no trace in
-    tensors; `allow` names the losses that are agreed to ("two-biases", "forget-bias", "options"); `holds_options` says
-    that what is written has a place for options beside tensors, as an ONNX model has. `output` names the file that the
-    result is written to, once it is proven; its suffix says the format.
+    tensors; `allow` names the loss or losses that are agreed to ("two-biases", "forget-bias", "options");
+    `holds_options` says that what is written has a place for options beside tensors, as an ONNX model has. `output`
+    names the file that the result is written to, once it is proven; its suffix says the format.
     Raises OptionError when the target cannot compute the same, a loss is not allowed or the suffix does not fit,
     TensorError when the source does not conform or the two sides do not agree: nothing is handed out then.
     """
     target = get(to)
+    allow = (allow,) if isinstance(allow, str) else allow
     _hold_allowed(allow)
     if output is not None:
         holds_options = choose_delivery(output, to).holds_options
@@ -135,7 +141,8 @@ def convert(
     for piece in _pieces(recognized, at, tensors, layer):
         where = place(tensors, piece.where)
         adapted = _adapted(piece, target, where, holds_options)
-        adapted = replace(adapted, notes=(*piece.notes, *adapted.notes))
+        notes = dict.fromkeys((*piece.notes, *adapted.notes, *_doubts(piece.weights)))
+        adapted = replace(adapted, notes=tuple(notes))
         adapted = adapted if holds_options else _without_options(adapted, target)
         _refuse_losses(adapted.losses, allow, where, target)
         prefix = "" if piece.where == tensors.origin else piece.where
@@ -143,7 +150,8 @@ def convert(
         written = tuple(_named(adapted.parts, prefix, target, taken))
         difference = _proven(piece, adapted, written, target, where)
         converted.append(Converted(piece.where, piece.dialect, piece.layer, written, adapted, difference))
-    conversion = Conversion(to, tuple(converted), recognized.other if at is None else ())
+    unread = tuple(finding for finding in recognized.findings if finding.code == "unread")
+    conversion = Conversion(to, tuple(converted), *((recognized.other, unread) if at is None else ((), ())))
     if output is not None:
         deliver(conversion, output)
     return conversion
@@ -165,7 +173,8 @@ def _pieces(recognized: Recognized, at: str | None, tensors: Tensors, layer: Lay
         found, weights = load_reading(reading, tensors)
         found = found if layer is None else found.with_(cell=layer.cell)
         said = reading.operator.attributes if reading.operator else {}
-        pieces.append(Piece(reading.where, reading.dialect.name, found, weights, said))
+        notes = _widened(reading, weights, tensors)
+        pieces.append(Piece(reading.where, reading.dialect.name, found, weights, said, notes))
     joined = join_pieces(pieces, tensors.origin)
     if at is None or at in own:
         yield from joined
@@ -173,6 +182,19 @@ def _pieces(recognized: Recognized, at: str | None, tensors: Tensors, layer: Lay
         yield from chosen
     else:
         choose_readings(recognized, at, tensors)
+
+
+def _widened(reading: Reading, weights: Weights, tensors: Tensors) -> tuple[str, ...]:
+    """The note that halves do not stay halves."""
+    half = sorted(HALVES & {tensors[name].dtype for name in reading.names.values()})
+    wide = next(iter(weights.values())).dtype
+    return (f"{', '.join(half)} is written as {wide}, which holds it exactly",) if half else ()
+
+
+def _doubts(weights: Weights) -> Iterator[str]:
+    """What the proof cannot tell: NaN equals NaN in any order."""
+    if strange := [name for name, array in weights.items() if not np.isfinite(array).all()]:
+        yield f"{', '.join(strange)} holds NaN or infinity: the outputs that are compared prove little"
 
 
 def _without_options(adapted: Adapted, to: Dialect) -> Adapted:

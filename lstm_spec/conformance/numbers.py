@@ -75,13 +75,16 @@ def compare_numbers(reading: Reading, layer: Layer, tensors: Tensors) -> Agreeme
     arrays = load_tensors(reading, tensors)
     if isinstance(arrays, str):
         return Agreement(engine, reason=arrays)
+    if strange := [reading.names[own] for own, array in arrays.items() if not np.isfinite(array).all()]:
+        reason = f"{', '.join(map(safe, strange))} holds NaN or infinity"
+        return Agreement(engine, reason=reason, strange=tuple(strange))
     if tensors.live is not None and (half := HALVES & {tensors[source].dtype for source in reading.names.values()}):
         return Agreement(engine, reason=f"the layer computes in {', '.join(sorted(half))}")
     dtype = next(iter(arrays.values())).dtype
     x, state = _random_input(layer, dtype)
     attributes = dict(reading.operator.attributes) if reading.operator else {}
     live = live_part(reading, tensors)
-    with np.errstate(all="ignore"):  # a stranger's weights may be huge, or no numbers at all
+    with np.errstate(all="ignore"):  # a stranger's weights may be huge
         try:
             theirs = forward(engine, Request(layer, arrays, x, state, attributes, live))
         except Refused as refused:
@@ -89,8 +92,6 @@ def compare_numbers(reading: Reading, layer: Layer, tensors: Tensors) -> Agreeme
         except MissingPackageError as error:
             return Agreement(engine, reason=error.finding.message)
         weights = reading.dialect.unpack(arrays, layer)
-        if strange := [reading.names[own] for own, array in arrays.items() if not np.isfinite(array).all()]:
-            return Agreement(engine, reason=f"{', '.join(map(safe, strange))} holds NaN or infinity")
         ours = compile_layer(layer.with_(layout="time", output="sequence"))(x, weights, state)
         return Agreement(engine, _difference(ours, theirs), TOLERANCE[dtype])
 

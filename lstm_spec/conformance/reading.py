@@ -52,12 +52,23 @@ def solve_reading(reading: Reading, tensors: Tensors) -> Layer:
 
 
 def choose_readings(recognized: Recognized, at: str | None, tensors: Tensors) -> tuple[Reading, ...]:
-    """The reading of that name, or all. Raises TensorError when there is none, or a layer could not be read."""
+    """The reading of that name, or all. Raises TensorError when there is none, or one cannot be trusted.
+
+    What is recurrent, unread and elsewhere stops nothing here: the caller tells of it.
+    """
     if at is not None or not recognized.readings:
         return (_chosen(recognized, at, tensors),)
-    if errors := [f for f in recognized.findings if f.severity == "error"]:
+    errors = [finding for finding in recognized.findings if finding.severity == "error"]
+    if errors := [finding for finding in errors if not _is_elsewhere(finding, recognized, tensors)]:
         raise TensorError(errors[0])
     return recognized.readings
+
+
+def _is_elsewhere(finding: Finding, recognized: Recognized, tensors: Tensors) -> bool:
+    """Whether it tells of another layer; an unread tensor at or below a reading's place may change its equations."""
+    places = [place(tensors, reading.where) for reading in recognized.readings]
+    below = tuple(where + separator for where in places for separator in "./")
+    return finding.code == "unread" and finding.at not in places and not finding.at.startswith(below)
 
 
 def _chosen(recognized: Recognized, at: str | None, tensors: Tensors) -> Reading:

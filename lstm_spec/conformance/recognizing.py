@@ -58,7 +58,7 @@ def _recognize(tensors: Tensors, dialect: Dialect | None) -> Recognized:
     if tensors.format in OPERATORS:
         read = OPERATORS[tensors.format]
         found = [read(op, place(tensors, op.where), account.findings) for op in tensors.operators]
-        readings = [reading for reading in found if reading]
+        readings = list(_of_dialect((reading for reading in found if reading), dialect, tensors, account))
     else:
         readings = list(_read_names(tensors, dialect, account))
     if not readings and not account.findings and tensors.format not in OPERATORS and tensors.live is None:
@@ -74,11 +74,25 @@ def _recognize(tensors: Tensors, dialect: Dialect | None) -> Recognized:
     for reading in readings:
         if beside := [name for name in _beside(reading, tensors) if name not in used | account.told]:
             account.tell(_changes_equations(reading, beside, tensors), beside)
-    for finding, names in tell_suspects(tensors, tensors, used | account.told):
+    for finding, names in tell_suspects(tensors, tensors, used | account.told, dialect.name if dialect else ""):
         account.tell(finding, names)
     used |= account.told
     other = tuple(name for name in tensors if name not in used)
     return Recognized(tuple(_tell_apart(readings)), tuple(account.findings), other)
+
+
+def _of_dialect(
+    readings: Iterable[Reading], dialect: Dialect | None, tensors: Tensors, account: Account
+) -> Iterator[Reading]:
+    """The operators' readings in the dialect that was asked for; of the others it is told that they are none."""
+    for reading in readings:
+        own = reading.dialect.name
+        if dialect is None or own == dialect.name:
+            yield reading
+            continue
+        message = f"{safe(reading.where)} is an operator of {own}, and {dialect.name} was asked for"
+        help = f"--dialect {own}, or none"
+        account.tell(Finding("unread", message, place(tensors, reading.where), help=help), reading.names.values())
 
 
 def _read_names(tensors: Tensors, dialect: Dialect | None, account: Account) -> Iterator[Reading]:

@@ -44,13 +44,15 @@ class Row:
 class Agreement:
     """Our compiled code and a framework's layer, over the same weights and random input.
 
-    `difference` is the largest of |ours - theirs| / max(1, |theirs|); `reason` says why nothing was compared.
+    `difference` is the largest of |ours - theirs| / max(1, |theirs|); `reason` says why nothing was compared;
+    `strange` names the tensors that hold NaN or infinity.
     """
 
     engine: str
     difference: float | None = None
     tolerance: float = 0.0
     reason: str = ""
+    strange: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.difference is None:

@@ -39,14 +39,19 @@ WAYS_OUT = (
 MOST = 6  # of the tensors of one place that are listed
 
 
-def tell_suspects(names: Iterable[str], tensors: Tensors, told: Set[str]) -> Iterator[tuple[Finding, list[str]]]:
-    """For each place the finding `unread` and the tensors that it tells of, none of them in `told`."""
+def tell_suspects(
+    names: Iterable[str], tensors: Tensors, told: Set[str], asked: str = ""
+) -> Iterator[tuple[Finding, list[str]]]:
+    """For each place the finding `unread` and the tensors that it tells of, none of them in `told`.
+
+    `asked` is the dialect that alone was tried.
+    """
     places: dict[str, list[str]] = {}
     for name in names:
         if name not in told and _is_suspect(name, tensors):
             places.setdefault(_place_of(name), []).append(name)
     for where, found in places.items():
-        yield _looks_recurrent(where, found, tensors), found
+        yield _looks_recurrent(where, found, tensors, asked), found
 
 
 def _is_suspect(name: str, tensors: Tensors) -> bool:
@@ -68,18 +73,21 @@ def _place_of(name: str) -> str:
     return name[: part.end()] if part else name
 
 
-def _looks_recurrent(where: str, names: list[str], tensors: Tensors) -> Finding:
-    reader, expected = "dialect", "the names of a dialect: lstm-spec dialects lists them"
+def _looks_recurrent(where: str, names: list[str], tensors: Tensors, asked: str) -> Finding:
+    verdict, expected = "no dialect reads it", "the names of a dialect: lstm-spec dialects lists them"
     help = "name the dialect with --dialect, or rename the tensors"
+    if asked:
+        verdict, expected = f"{asked} has no such names", f"the names of {asked}: lstm-spec dialects show {asked}"
+        help = "another dialect, or none, for all of them"
     if tensors.format in OPERATOR_FORMATS:
-        reader, expected, help = "operator", "an operator LSTM that has it as a constant", ""
+        verdict, expected, help = "no operator reads it", "an operator LSTM that has it as a constant", ""
     help = next((way for known, way in WAYS_OUT if any(re.search(known, name) for name in names)), help)
     if len(names) == 1:
-        message = f"{safe(names[0])} looks recurrent by its name, and no {reader} reads it"
+        message = f"{safe(names[0])} looks recurrent by its name, and {verdict}"
         return Finding("unread", message, f"{place(tensors, names[0])} {tensors[names[0]].shape}", expected, help=help)
     listed = [f"{safe(name, 60)} {tensors[name].shape}" for name in names[:MOST]]
     more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
-    message = f"{safe(where or tensors.origin)} looks recurrent by its {len(names)} names, and no {reader} reads it"
+    message = f"{safe(where or tensors.origin)} looks recurrent by its {len(names)} names, and {verdict}"
     return Finding(
         "unread", message, place(tensors, where or tensors.origin), expected, ", ".join(listed) + more, help=help
     )

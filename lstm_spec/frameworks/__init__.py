@@ -50,8 +50,8 @@ def not_checkable(value: Any) -> TensorError:
     return TensorError(
         Finding(
             "source",
-            f"a {safe(type(value).__name__, 60)} cannot be checked",
-            expected="a path, a dict of NumPy arrays, or a live torch or keras layer",
+            f"{safe(type(value).__name__, 60)} is no source of tensors",
+            expected="a path, a dict of arrays, or a live layer of PyTorch, Keras, Flax nnx, Equinox, MLX or tinygrad",
         )
     )
 

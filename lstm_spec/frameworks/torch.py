@@ -38,14 +38,15 @@ def read_live(module: Any) -> Tensors:
 
 
 def tensor_of(name: str, value: Any) -> Tensor:
-    """One torch tensor; without values where it has none (meta), or none that NumPy knows."""
+    """One torch tensor; without values where it has none (meta), or none that NumPy knows. bfloat16 is widened."""
     dtype = str(value.dtype).removeprefix("torch.")
-    readable = is_known_to_numpy(dtype) and not value.is_meta
+    readable = (dtype == "bfloat16" or is_known_to_numpy(dtype)) and not value.is_meta
     return Tensor(name, tuple(value.shape), dtype, partial(_values, value) if readable else None)
 
 
 def _values(value: Any) -> Array:
-    return np.array(value.detach().cpu().numpy())
+    plain = value.detach().cpu()
+    return np.array((plain.float() if plain.dtype == _torch().bfloat16 else plain).numpy())
 
 
 def _operators(module: Any) -> Iterator[Operator]:

@@ -93,3 +93,13 @@ def test_the_cost_of_a_backward_cell_is_asked_for_by_its_cell(
         "  found    x, h, h', d_y\n"
         "  help     a backward cell is no layer; lstm-spec gradients --cost counts it by its forward cell\n"
     )
+
+
+@pytest.mark.parametrize("more", [["--over-time"], ["--format", "latex"]])
+def test_json_is_one_step_as_text(command, more):
+    outcome = command("gradients", "--json", *more)
+    assert (outcome.code, outcome.out, outcome.err) == (
+        2,
+        "",
+        "error[options]: --json has the equations of one step as text\n  help     leave out --over-time and --format\n",
+    )

@@ -154,6 +154,10 @@ def test_its_table(command, folder):
             "error[member]: there is no cell l1\n  expected l0\n",
         ),
         (
+            ["w.npz", "--input", "x.npz", "--output", "j.csv"],
+            "error[output]: --output is written as npz\n  at       j.csv\n  help     name it *.npz\n",
+        ),
+        (
             ["w.npz", "--input", "x.npz", "--picture", "j.png"],
             "error[picture]: a picture is SVG\n  found    j.png\n"
             "  help     name it j.svg; browsers show it, and rsvg-convert or Inkscape make a PNG of it\n",
@@ -168,3 +172,21 @@ def test_a_wrong_question_is_answered_with_what_to_do(command, folder, arguments
     outcome = command("jacobian", *arguments)
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err == message
+
+
+def test_json_is_text(command):
+    outcome = command("jacobian", "--json", "--format", "latex")
+    assert (outcome.code, outcome.out, outcome.err) == (
+        2,
+        "",
+        "error[options]: --json has what is derived as text\n  help     leave out --format\n",
+    )
+
+
+def test_an_input_without_samples(command, folder):
+    np.savez("none.npz", x=np.zeros((7, 0, 3)))
+    outcome = command("jacobian", "w.npz", "--input", "none.npz")
+    assert (outcome.code, outcome.err) == (
+        2,
+        "error[sample]: there is no sample 0\n  expected none: x has no samples, B = 0\n",
+    )

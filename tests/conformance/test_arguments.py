@@ -149,3 +149,23 @@ def test_what_has_no_shape():
     with pytest.raises(ls.LstmSpecError) as caught:
         ls.check(STACK, x="x.npz")
     assert str(caught.value) == ("error[type]: x has no shape\n  expected an array, or a shape\n  found    str")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (
+            {"h": (np.zeros((2, 3, 4)), np.zeros((2, 3, 4)))},
+            "error[type]: h has no shape\n  expected an array, or a shape\n  found    tuple\n"
+            "  help     one array each: check(layer, x, h, c)",
+        ),
+        (
+            {"x": (3, -1, 5)},
+            "error[type]: x has a size below 0\n  expected sizes of 0 and more\n  found    (3, -1, 5)",
+        ),
+    ],
+)
+def test_what_is_no_shape(wrong, words):
+    with pytest.raises(ls.LstmSpecError) as caught:
+        ls.check(STACK, **wrong)
+    assert str(caught.value) == words

@@ -145,7 +145,7 @@ def test_a_module_that_cannot_be_run():
 
 @pytest.mark.parametrize("thing", [torch.zeros(3), torch.float32, torch.Generator()])
 def test_other_things_of_torch(thing):
-    with pytest.raises(TensorError, match="cannot be checked"):
+    with pytest.raises(TensorError, match="is no source of tensors"):
         ls.check(thing)
 
 
@@ -278,5 +278,22 @@ def test_a_layer_that_is_not_built(keras):
 
 
 def test_what_is_no_layer_of_keras(keras):
-    with pytest.raises(TensorError, match="cannot be checked"):
+    with pytest.raises(TensorError, match="is no source of tensors"):
         ls.check(keras.Variable(np.zeros(3)))
+
+
+def test_a_live_layer_of_bfloat16_is_converted_as_its_file_is():
+    module = torch.nn.LSTM(3, 4).to(torch.bfloat16)
+    for source in (module, module.state_dict()):
+        made = ls.convert(source, "pytorch")
+        assert made.layers[0].adapted.notes == ("bfloat16 is written as float32, which holds it exactly",)
+        for name, value in module.state_dict().items():
+            np.testing.assert_array_equal(made.tensors[name], value.float().numpy())
+
+
+def test_nan_is_told_of_a_live_layer_of_halves_too():
+    module = torch.nn.LSTM(3, 4)
+    with torch.no_grad():
+        module.bias_hh_l0[3] = float("nan")
+    report = ls.check(module.half())
+    assert [finding.message for finding in report.findings] == ["bias_hh_l0 holds NaN or infinity"]

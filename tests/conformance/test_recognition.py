@@ -372,16 +372,24 @@ def test_shapes_are_checked_where_numbers_cannot_be(dtype, tmp_path):
     )
 
 
-def test_live_bfloat16_has_shapes_and_no_numbers(tmp_path):
+def test_live_bfloat16_is_read_as_its_file_is(tmp_path):
     torch = pytest.importorskip("torch", reason="torch is not installed")
     from safetensors.torch import save_file as save_torch
 
     tensors = {f"\x1b[31m.{n}": torch.from_numpy(a).bfloat16() for n, a in torch_names().items()}
     save_torch(tensors, tmp_path / "b.safetensors")
-    assert str(ls.check(tmp_path / "b.safetensors").layers[0].agreement).startswith("agrees with torch within ")
+    for source in (tmp_path / "b.safetensors", tensors):
+        report = ls.check(source)
+        assert str(report.layers[0].agreement).startswith("agrees with torch within ")
+        assert "\x1b" not in str(report)
+
+
+def test_live_float8_has_shapes_and_no_numbers():
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    tensors = {f"\x1b[31m.{n}": torch.from_numpy(a).to(torch.float8_e4m3fn) for n, a in torch_names().items()}
     report = ls.check(tensors)
     assert report.ok
-    assert "(bfloat16) cannot be read" in str(report.layers[0].agreement)
+    assert "(float8_e4m3fn) cannot be read" in str(report.layers[0].agreement)
     assert "\x1b" not in str(report)
     with pytest.raises(TensorError, match="cannot be read"):
         ls.read(tensors)

@@ -86,6 +86,6 @@ def test_what_is_no_source(thing):
     with pytest.raises(TensorError) as caught:
         ls.check(thing)
     assert str(caught.value) == (
-        f"error[source]: a {type(thing).__name__} cannot be checked\n"
-        "  expected a path, a dict of NumPy arrays, or a live torch or keras layer"
+        f"error[source]: {type(thing).__name__} is no source of tensors\n"
+        "  expected a path, a dict of arrays, or a live layer of PyTorch, Keras, Flax nnx, Equinox, MLX or tinygrad"
     )

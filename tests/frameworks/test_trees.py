@@ -79,7 +79,7 @@ def test_a_module_without_arrays_cannot_be_checked():
 
     with pytest.raises(ls.LstmSpecError) as caught:
         ls.check(Empty())
-    assert str(caught.value).startswith("error[source]: a Empty cannot be checked\n")
+    assert str(caught.value).startswith("error[source]: Empty is no source of tensors\n")
 
 
 def test_a_layer_of_another_kind_holds_no_lstm():
