@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from lstm_spec.compiler.compiled import compile_layer
 from lstm_spec.conformance.adapting import Adapted, Loss, Part, adapt_layer
+from lstm_spec.conformance.conversion import Array, Conversion, Converted, Written
 from lstm_spec.conformance.delivering import choose_delivery, deliver, suffixes_with_options
 from lstm_spec.conformance.joining import Piece, join_pieces, unrepeat
 from lstm_spec.conformance.numbers import HALVES, load_tensors
@@ -28,7 +29,6 @@ from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.tensors import Tensors
 from lstm_spec.layers.weights import Weights
 
-Array = np.ndarray[Any, Any]
 LOSSES = ("two-biases", "forget-bias", "options")
 STEPS, BATCH, SEED = 7, 3, 0
 # Both sides run in float64. A mapping that only moves numbers agrees to rounding; one that adds biases in the
@@ -38,76 +38,6 @@ ROUNDED = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-12}
 # What some dialects want to see before their names. A BasicLSTMCell has no peepholes and no projection.
 PREFIXES = ("", "lstm", "rnn/basic_lstm_cell", "rnn/lstm_cell", "rnn/coupled_input_forget_gate_lstm_cell")
 BASIC = ("kernel", "bias")
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """One layer of the target as it is written: its place (`encoder/l0`), its number in the stack, its full names."""
-
-    place: str
-    index: int
-    layer: Layer
-    weights: Weights
-    tensors: Mapping[str, Array]
-
-
-@dataclass(frozen=True, slots=True)
-class Converted:
-    """One layer under the target's names: where it stood, as it was read, what is written, and how well both agree."""
-
-    where: str
-    source: str
-    layer: Layer
-    written: tuple[Written, ...]
-    adapted: Adapted
-    difference: float
-
-    @property
-    def tensors(self) -> dict[str, Array]:
-        """Its tensors under the target's names."""
-        return {name: array for part in self.written for name, array in part.tensors.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Conversion:
-    """The result of a conversion: every layer, and the tensors of the source that are in none and stay behind.
-
-    `unread` is what is recurrent and stays behind too, for it could not be read.
-    """
-
-    to: str
-    layers: tuple[Converted, ...]
-    left: tuple[str, ...]
-    unread: tuple[Finding, ...] = ()
-
-    @property
-    def tensors(self) -> dict[str, Array]:
-        """All tensors under the target's names."""
-        return {name: array for converted in self.layers for name, array in converted.tensors.items()}
-
-    @property
-    def losses(self) -> tuple[Loss, ...]:
-        """What was lost and allowed, each once."""
-        return tuple(dict.fromkeys(loss for converted in self.layers for loss in converted.adapted.losses))
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "to": self.to,
-            "layers": [
-                {
-                    "where": c.where,
-                    "from": c.source,
-                    "tensors": {name: list(array.shape) for name, array in c.tensors.items()},
-                    "lost": [{"name": loss.name, "words": loss.words} for loss in c.adapted.losses],
-                    "notes": list(c.adapted.notes),
-                    "difference": c.difference,
-                }
-                for c in self.layers
-            ],
-            "left": list(self.left),
-            "unread": [finding.to_dict() for finding in self.unread],
-        }
 
 
 def convert(

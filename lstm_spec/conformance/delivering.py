@@ -19,7 +19,7 @@ from lstm_spec.checkpoints.writing import WRITERS, write_bytes
 from lstm_spec.errors import Finding, OptionError, safe
 
 if TYPE_CHECKING:
-    from lstm_spec.conformance.converting import Conversion, Converted, Written
+    from lstm_spec.conformance.conversion import Conversion, Converted, Written
 
 Array = np.ndarray[Any, Any]
 
