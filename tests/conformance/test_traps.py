@@ -59,7 +59,7 @@ def named(said, names, n=N, k=K):
 
 def measured(text):
     """The text with every small number as ~0 and every other as #."""
-    text = re.sub(r"(?<![\w./])\d+(?:\.\d+)?e-\d+\b|(?<=\w )0(?=[,:]|$)", "~0", text, flags=re.MULTILINE)
+    text = re.sub(r"(?<![\w./])\d+(?:\.\d+)?e-\d+\b|(?<=[ifgo] )0(?=[,:]|$)", "~0", text, flags=re.MULTILINE)
     return re.sub(r"(?<![\w.])\d+\.\d+\b|(?<=\w )\d+(?=, (?:as|otherwise|with) )", "#", text)
 
 
