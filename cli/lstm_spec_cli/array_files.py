@@ -17,6 +17,7 @@ from lstm_spec.checkpoints import read_tensors
 from lstm_spec.checkpoints.writing import replacing
 from lstm_spec.errors import Finding, OptionError, TensorError, safe
 from lstm_spec.layers.weights import write_npz
+from lstm_spec_cli.layer_options import whole
 
 if TYPE_CHECKING:
     from lstm_spec.layers.layer import Layer
@@ -107,6 +108,44 @@ def refuse_other_suffix(path: str, option: str = "--output") -> None:
     """Raise OptionError when a result would be npz under another format's name."""
     if os.path.splitext(path)[1].lower() != ".npz":
         raise OptionError(Finding("output", f"{option} is written as npz", safe(path, None), help="name it *.npz"))
+
+
+def hold_outputs(arrays: str | None, picture: str | None, sources: tuple[str, ...]) -> None:
+    """What --output and --picture may name: an npz and an SVG, two files, none of which is read.
+
+    Raises OptionError for anything else, before anything is computed.
+    """
+    if picture is not None and not picture.endswith(".svg"):
+        own = f"{os.path.splitext(picture)[0]}.svg"
+        help = f"name it {safe(own, None)}; browsers show it, and rsvg-convert or Inkscape make a PNG of it"
+        raise OptionError(Finding("picture", "a picture is SVG", found=safe(picture, None), help=help))
+    if None not in (arrays, picture) and os.path.realpath(arrays or "") == os.path.realpath(picture or ""):
+        raise OptionError(Finding("output", "--output and --picture are one file", safe(arrays, None)))
+    for path, option in ((arrays, "--output"), (picture, "--picture")):
+        if path is not None:
+            refuse_overwriting(path, sources, option)
+    if arrays is not None:
+        refuse_other_suffix(arrays)
+
+
+def write_both(output: str | None, arrays: Mapping[str, Array], picture: str | None, drawn: str) -> str:
+    """Write the arrays and the picture where that is asked for; what was written, in words."""
+    wrote = []
+    if output is not None:
+        write_arrays(output, arrays)
+        wrote.append(f"wrote {output}: {', '.join(f'{n} {a.shape}' for n, a in arrays.items())}")
+    if picture is not None:
+        write_text(picture, drawn)
+        wrote.append(f"wrote {picture}")
+    return "\n".join(wrote)
+
+
+def read_sample(given: str | None) -> int:
+    """`--sample` as a number, 0 without. Raises OptionError when it is none."""
+    number = whole(given or "0")
+    if not isinstance(number, int):
+        raise OptionError(Finding("sample", f"--sample {safe(given or '', 40)} is no number", expected="0, 1, …"))
+    return number
 
 
 def write_outputs(path: str, layer: Layer, y: Array, state: Mapping[str, Array]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lstm_spec_cli.layer_options import Json, StackOptions, spread, whole
+from lstm_spec_cli.layer_options import At, InDialect, Json, StackOptions, spread, whole
 from lstm_spec_cli.output import Answer, answer_json
 
 
@@ -30,15 +30,8 @@ def bounds(
         list[str] | None,
         typer.Option(help="What else is known; may be repeated.", metavar='"f <= 0.9"', show_default=False),
     ] = None,
-    at: Annotated[
-        str | None, typer.Option(help="Which of the file's layers.", metavar="NAME", show_default=False)
-    ] = None,
-    dialect: Annotated[
-        str | None,
-        typer.Option(
-            help="Whose names and gate order; told from the file without.", metavar="NAME", show_default=False
-        ),
-    ] = None,
+    at: At = None,
+    dialect: InDialect = None,
     json: Json = False,
 ) -> Answer:
     """Print proven ranges: what no weights and no input can exceed, with the proof.

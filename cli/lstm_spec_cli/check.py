@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lstm_spec_cli.layer_options import Json, refuse_beside_own_names
+from lstm_spec_cli.layer_options import InDialect, Json, refuse_beside_own_names
 from lstm_spec_cli.output import CONFORMS, DOES_NOT_CONFORM, Answer, answer_json
 
 WRITTEN_BY, CONTRACT = "what lstm-spec spec FILE prints", "a contract as TOML"
@@ -19,12 +19,7 @@ def check(
             help="A checkpoint file, a folder or pattern of them, or a URL.", metavar="FILE", show_default=False
         ),
     ],
-    dialect: Annotated[
-        str | None,
-        typer.Option(
-            help="Whose names and gate order; told from the file without.", metavar="NAME", show_default=False
-        ),
-    ] = None,
+    dialect: InDialect = None,
     cell: Annotated[
         str | None,
         typer.Option(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lstm_spec_cli.layer_options import Json
+from lstm_spec_cli.layer_options import InDialect, Json
 from lstm_spec_cli.output import Answer, answer_json
 
 if TYPE_CHECKING:
@@ -31,12 +31,7 @@ def convert(
     at: Annotated[
         str | None, typer.Option(help="Which of the file's layers; all without.", metavar="NAME", show_default=False)
     ] = None,
-    dialect: Annotated[
-        str | None,
-        typer.Option(
-            help="Whose names and gate order; told from the file without.", metavar="NAME", show_default=False
-        ),
-    ] = None,
+    dialect: InDialect = None,
     allow: Annotated[
         list[str] | None,
         typer.Option(

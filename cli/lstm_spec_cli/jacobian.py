@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lstm_spec.errors import Finding, OptionError, safe
-from lstm_spec_cli.layer_options import CellOptions, Json, StackOptions, one_of, spread, whole
+from lstm_spec_cli.layer_options import At, CellOptions, InDialect, Json, StackOptions, one_of, spread
 from lstm_spec_cli.output import Answer, answer_json
 
 if TYPE_CHECKING:
@@ -44,15 +44,8 @@ def jacobian(
     member: Annotated[
         str | None, typer.Option(help="Which cell's picture; l0 without.", metavar="l0.reverse", show_default=False)
     ] = None,
-    at: Annotated[
-        str | None, typer.Option(help="Which of the file's layers.", metavar="NAME", show_default=False)
-    ] = None,
-    dialect: Annotated[
-        str | None,
-        typer.Option(
-            help="Whose names and gate order; told from the file without.", metavar="NAME", show_default=False
-        ),
-    ] = None,
+    at: At = None,
+    dialect: InDialect = None,
     json: Json = False,
 ) -> Answer:
     """Print the Jacobian of one step, and why a state remembers; with weights and x, in numbers and over time.
@@ -94,44 +87,34 @@ def _derived(chosen: StackOptions, format: str | None, given: dict[str, Any], js
 
 
 def _computed(weights: str, input: str, chosen: StackOptions, given: dict[str, str | None], json: bool) -> Answer:
+    import numpy as np
+
     from lstm_spec.compiler.jacobians import jacobian_layer
     from lstm_spec.render.jacobian import DEFINED, draw_jacobians, list_jacobians
-    from lstm_spec_cli.array_files import read_inputs, refuse_other_suffix, refuse_overwriting, write_arrays, write_text
+    from lstm_spec_cli.array_files import hold_outputs, read_inputs, write_both
     from lstm_spec_cli.weights_files import read_layer
 
     output, picture = given["output"], given["picture"]
-    if picture is not None and not picture.endswith(".svg"):
-        help = "name it j.svg; browsers show it, and rsvg-convert or Inkscape make a PNG of it"
-        raise OptionError(Finding("picture", "a picture is SVG", found=safe(picture, None), help=help))
     if picture is None and given["member"] is not None:
         raise OptionError(Finding("options", "--member chooses what --picture shows", help="add --picture"))
-    if output is not None and output == picture:
-        raise OptionError(Finding("output", "--output and --picture are one file", safe(output, None)))
-    for path, option in ((output, "--output"), (picture, "--picture")):
-        if path is not None:
-            refuse_overwriting(path, (weights, input), option)
-    if output is not None:
-        refuse_other_suffix(output)
+    hold_outputs(output, picture, (weights, input))
     layer, found = read_layer(weights, chosen, given["at"], given["dialect"])
     one = _one_sample(read_inputs(input, layer), layer.layout, given["sample"])
+    if one["x"].ndim == 3 and one["x"].shape[0 if layer.layout == "time" else 1] == 0:
+        raise OptionError(Finding("input", "x has no steps: T = 0", safe(input, None), "T ≥ 1"))
     computed = jacobian_layer(layer, found, **one)
     drawn = draw_jacobians(computed, 0, given["member"]) if picture is not None else ""
-    wrote = []
-    if output is not None:
-        write_arrays(output, computed.arrays)
-        wrote.append(f"wrote {output}: {', '.join(f'{n} {a.shape}' for n, a in computed.arrays.items())}")
-    if picture is not None:
-        write_text(picture, drawn)
-        wrote.append(f"wrote {picture}")
-    remark = "\n".join(wrote)
+    remark = write_both(output, computed.arrays, picture, drawn)
+    if strange := [name for name, steps in computed.steps.items() if not np.isfinite(steps).all()]:
+        remark += "\n" * bool(remark) + f"warning: the Jacobians of {', '.join(strange)} hold NaN or infinity"
     return Answer(answer_json(computed).parts if json else (list_jacobians(computed), DEFINED), remark=remark)
 
 
 def _one_sample(inputs: Any, layout: str, sample: str | None) -> dict[str, Any]:
     """The arrays of one sample, still as a batch. What has no batch is left for the library to refuse."""
-    number = whole(sample or "0")
-    if not isinstance(number, int):
-        raise OptionError(Finding("sample", f"--sample {safe(sample or '', 40)} is no number", expected="0, 1, …"))
+    from lstm_spec_cli.array_files import read_sample
+
+    number = read_sample(sample)
     axis = 1 if layout == "time" else 0
     given = {"x": inputs.x, "state": inputs.state, "lengths": inputs.lengths, "mask": inputs.mask}
     if inputs.x.ndim != 3:

@@ -234,6 +234,11 @@ SCHOOLS = "colah|ng|greff|graves|keras|pytorch|onnx|tf1|slater|udacity"
 InNotation = Annotated[
     str | None, typer.Option("--notation", help="In another school's symbols.", metavar=SCHOOLS, show_default=False)
 ]
+At = Annotated[str | None, typer.Option(help="Which of the file's layers.", metavar="NAME", show_default=False)]
+InDialect = Annotated[
+    str | None,
+    typer.Option(help="Whose names and gate order; told from the file without.", metavar="NAME", show_default=False),
+]
 Cast = Annotated[bool, typer.Option("--cast", help="Round x and the state to the weights' dtype.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead.", show_default=False)]
 

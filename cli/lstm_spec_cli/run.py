@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lstm_spec_cli.layer_options import Cast, StackOptions, spread
+from lstm_spec_cli.layer_options import At, Cast, InDialect, StackOptions, spread
 from lstm_spec_cli.output import Answer
 
 
@@ -25,15 +25,8 @@ def run(
         str, typer.Option(help="Where to write y and the final state.", metavar="y.npz", show_default=False)
     ],
     chosen: StackOptions,
-    at: Annotated[
-        str | None, typer.Option(help="Which of the file's layers.", metavar="NAME", show_default=False)
-    ] = None,
-    dialect: Annotated[
-        str | None,
-        typer.Option(
-            help="Whose names and gate order; told from the file without.", metavar="NAME", show_default=False
-        ),
-    ] = None,
+    at: At = None,
+    dialect: InDialect = None,
     cast: Cast = False,
 ) -> Answer:
     """Run a layer on x (T, B, n) and write y and the final state.

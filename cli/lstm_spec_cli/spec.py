@@ -6,17 +6,13 @@ from typing import Annotated
 
 import typer
 
+from lstm_spec_cli.layer_options import InDialect, refuse_beside_own_names
 from lstm_spec_cli.output import DOES_NOT_CONFORM, Answer
 
 
 def spec(
     file: Annotated[str, typer.Argument(help="A file that lstm-spec check reads.", metavar="FILE", show_default=False)],
-    dialect: Annotated[
-        str | None,
-        typer.Option(
-            help="Whose names and gate order; told from the file without.", metavar="NAME", show_default=False
-        ),
-    ] = None,
+    dialect: InDialect = None,
     cell: Annotated[
         str | None,
         typer.Option(
@@ -33,7 +29,6 @@ def spec(
     import lstm_spec as ls
     from lstm_spec.conformance.contract import write_contract
     from lstm_spec_cli.cell_files import read_cell
-    from lstm_spec_cli.layer_options import refuse_beside_own_names
 
     if cell is not None:
         refuse_beside_own_names({"--dialect": dialect})

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from os.path import realpath
 from typing import Annotated
 
 import typer
 
-from lstm_spec_cli.layer_options import Cast, Json, StackOptions, spread, whole
+from lstm_spec_cli.layer_options import At, Cast, InDialect, Json, StackOptions, spread
 from lstm_spec_cli.output import Answer, answer_json
 
 
@@ -33,15 +32,8 @@ def trace(
     member: Annotated[
         str | None, typer.Option(help="Which cell's heat maps; l0 without.", metavar="l0.reverse", show_default=False)
     ] = None,
-    at: Annotated[
-        str | None, typer.Option(help="Which of the file's layers.", metavar="NAME", show_default=False)
-    ] = None,
-    dialect: Annotated[
-        str | None,
-        typer.Option(
-            help="Whose names and gate order; told from the file without.", metavar="NAME", show_default=False
-        ),
-    ] = None,
+    at: At = None,
+    dialect: InDialect = None,
     cast: Cast = False,
     json: Json = False,
 ) -> Answer:
@@ -52,43 +44,20 @@ def trace(
     lstm-spec trace weights.npz --input x.npz --output t.npz --picture t.svg
     """
     from lstm_spec.compiler.tracing import trace_layer
-    from lstm_spec.errors import Finding, OptionError, safe
+    from lstm_spec.errors import Finding, OptionError
     from lstm_spec.render.trace import draw_trace, list_trace, tell_trace
-    from lstm_spec_cli.array_files import (
-        read_inputs,
-        refuse_other_suffix,
-        refuse_overwriting,
-        write_arrays,
-        write_text,
-    )
+    from lstm_spec_cli.array_files import hold_outputs, read_inputs, read_sample, write_both
     from lstm_spec_cli.weights_files import read_layer
 
-    if picture is not None and not picture.endswith(".svg"):
-        help = "name it t.svg; browsers show it, and rsvg-convert or Inkscape make a PNG of it"
-        raise OptionError(Finding("picture", "a picture is SVG", found=safe(picture, None), help=help))
-    number = whole(sample or "0")
+    number = read_sample(sample)
     if picture is None and (sample, member) != (None, None):
         raise OptionError(Finding("options", "--sample and --member choose what --picture shows", help="add --picture"))
-    if not isinstance(number, int):
-        raise OptionError(Finding("sample", f"--sample {safe(sample or '', 40)} is no number", expected="0, 1, …"))
-    if output is not None and picture is not None and realpath(output) == realpath(picture):
-        raise OptionError(Finding("output", "--output and --picture are one file", safe(output, None)))
-    for path, option in ((output, "--output"), (picture, "--picture")):
-        if path is not None:
-            refuse_overwriting(path, (weights, input), option)
-    if output is not None:
-        refuse_other_suffix(output)
+    hold_outputs(output, picture, (weights, input))
     layer, found = read_layer(weights, chosen, at, dialect)
     inputs = read_inputs(input, layer, found, cast=cast)
     traced = trace_layer(layer, found, inputs.x, inputs.state, lengths=inputs.lengths, mask=inputs.mask)
     drawn = draw_trace(traced, number, member) if picture is not None else ""
-    wrote = []
-    if output is not None:
-        write_arrays(output, traced.arrays)
-        wrote.append(f"wrote {output}: {', '.join(f'{n} {a.shape}' for n, a in traced.arrays.items())}")
-    if picture is not None:
-        write_text(picture, drawn)
-        wrote.append(f"wrote {picture}")
+    remark = write_both(output, traced.arrays, picture, drawn)
     if json:
-        return Answer(answer_json(traced).parts, remark="\n".join(wrote))
-    return Answer((list_trace(traced), "\n".join(tell_trace(traced))), remark="\n".join(wrote))
+        return Answer(answer_json(traced).parts, remark=remark)
+    return Answer((list_trace(traced), "\n".join(tell_trace(traced))), remark=remark)

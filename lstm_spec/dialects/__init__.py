@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 
 from lstm_spec.dialects.burn import BURN
 from lstm_spec.dialects.candle import CANDLE
@@ -65,7 +66,10 @@ DIALECTS: Mapping[str, Dialect] = {d.name: d for d in (*EXECUTED[:3], NATIVE, *E
 def get(name: str) -> Dialect:
     """The dialect of that name. Raises OptionError when there is none."""
     if name not in DIALECTS:
-        raise OptionError(Finding("dialect", f"no dialect is called {safe(name, 40)}", expected=", ".join(DIALECTS)))
+        near = get_close_matches(str(name).lower(), DIALECTS, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        help = f"{hint}lstm-spec dialects lists them"
+        raise OptionError(Finding("dialect", f"no dialect is called {safe(name, 40)}", help=help))
     return DIALECTS[name]
 
 

@@ -190,3 +190,26 @@ def test_an_input_without_samples(command, folder):
         2,
         "error[sample]: there is no sample 0\n  expected none: x has no samples, B = 0\n",
     )
+
+
+def test_no_steps_and_weights_that_are_no_numbers(command, tmp_path):
+    """A table of nan without a word would be an answer to nothing."""
+    layer = ls.lstm(3, 4)
+    layer.random(0).save(tmp_path / "w.npz")
+    ls.Weights({n: a * np.nan for n, a in layer.random(0).items()}).save(tmp_path / "nan.npz")
+    np.savez(tmp_path / "none.npz", x=np.zeros((0, 2, 3)))
+    np.savez(tmp_path / "x.npz", x=np.ones((5, 2, 3)))
+    empty = command("jacobian", tmp_path / "w.npz", "--input", tmp_path / "none.npz")
+    assert (empty.code, empty.out) == (2, "")
+    assert empty.err == f"error[input]: x has no steps: T = 0\n  at       {tmp_path}/none.npz\n  expected T ≥ 1\n"
+    strange = command("jacobian", tmp_path / "nan.npz", "--input", tmp_path / "x.npz")
+    assert (strange.code, strange.err) == (0, "warning: the Jacobians of l0 hold NaN or infinity\n")
+
+
+def test_one_file_under_two_names(command, tmp_path):
+    ls.lstm(3, 4).random(0).save(tmp_path / "w.npz")
+    np.savez(tmp_path / "x.npz", x=np.ones((5, 2, 3)))
+    line = ("jacobian", tmp_path / "w.npz", "--input", tmp_path / "x.npz")
+    outcome = command(*line, "--output", tmp_path / "a.svg", "--picture", f"{tmp_path}/./a.svg")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == f"error[output]: --output and --picture are one file\n  at       {tmp_path}/a.svg\n"

@@ -75,7 +75,7 @@ def test_what_is_not_finite_is_told(command, folder):
         (
             ("--picture", "a.png"),
             "error[picture]: a picture is SVG\n  found    a.png\n"
-            "  help     name it t.svg; browsers show it, and rsvg-convert or Inkscape make a PNG of it\n",
+            "  help     name it a.svg; browsers show it, and rsvg-convert or Inkscape make a PNG of it\n",
         ),
         (
             ("--output", "x.npz"),

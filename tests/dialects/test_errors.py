@@ -88,11 +88,12 @@ def test_no_such_dialect():
     with pytest.raises(OptionError) as caught:
         dialects.get("tensor\x1bflow")
     assert str(caught.value) == (
-        "error[dialect]: no dialect is called tensor\\x1bflow\n"
-        "  expected pytorch, keras, onnx, lstm-spec, tf-keras, tf1, openvino, flax, flax-nnx, flax-nnx-optimized, "
-        "haiku, equinox, mlx, tinygrad, keras-1, tf-keras-cudnn, tf1-coupled, cudnn, onednn, tflite, tflite-basic, "
-        "cmsis-nn, embarc-mli, coreml, mxnet, sonnet, lasagne, chainer, chainer-nstep, burn, candle, kaldi, "
-        "kaldi-fast, madmom, matlab, webnn"
+        "error[dialect]: no dialect is called tensor\\x1bflow\n  help     lstm-spec dialects lists them"
+    )
+    with pytest.raises(OptionError) as caught:
+        dialects.get("kers")
+    assert str(caught.value) == (
+        "error[dialect]: no dialect is called kers\n  help     did you mean keras? lstm-spec dialects lists them"
     )
 
 
