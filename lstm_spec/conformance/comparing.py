@@ -17,10 +17,10 @@ import numpy as np
 from lstm_spec.cells.differences import compare_cells
 from lstm_spec.cells.family import lstm_cell
 from lstm_spec.cells.recovering import recover_options
-from lstm_spec.conformance.comparison import ROUNDING, Array, Comparison, Pair, Side, narrowest
+from lstm_spec.conformance.comparison import ROUNDING, Array, Comparison, Pair, Side
 from lstm_spec.conformance.joining import Piece, join_pieces
 from lstm_spec.conformance.likeness import GATES, describe_difference
-from lstm_spec.conformance.numbers import load_widened
+from lstm_spec.conformance.numbers import load_widened, narrowest
 from lstm_spec.conformance.reading import choose_readings, solve_reading
 from lstm_spec.conformance.readings import Reading
 from lstm_spec.conformance.recognizing import recognize

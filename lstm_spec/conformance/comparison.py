@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from lstm_spec.conformance.numbers import narrowest
 from lstm_spec.display import Displayed
 from lstm_spec.errors import Finding, safe
 from lstm_spec.symbolic.cell import Cell
 
 Array = np.ndarray[Any, Any]
 # What rounding may change, as a part of the largest entry: that of a sum of two biases, and for halves that of the
-# numbers themselves (bfloat16 keeps 8 bits: 3.9e-3, float16 11: 4.9e-4). The narrowest stands first.
+# numbers themselves (bfloat16 keeps 8 bits: 3.9e-3, float16 11: 4.9e-4).
 ROUNDING = {"bfloat16": 8e-3, "float16": 1e-3, "float32": 1e-6, "float64": 1e-14}
-
-
-def narrowest(dtypes: Iterable[str]) -> str:
-    """The dtype that keeps the fewest digits."""
-    return min(dtypes, key=list(ROUNDING).index, default="float32")
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,8 +76,8 @@ def _told(found: FoundLayer) -> dict[str, Any]:
 
 
 def _quoted(text: str) -> str:
-    """A TOML basic string; JSON escapes the same characters but for DEL."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    """A TOML basic string: JSON escapes the same characters but for DEL, which no `safe` text has."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def read_contract(text: str, name: str = "the contract") -> tuple[Promise, ...]:

@@ -5,7 +5,7 @@ The weights go to the framework as it wrote them and to us through the dialect, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,11 @@ def load_tensors(reading: Reading, tensors: Tensors) -> dict[str, Array] | str:
     return arrays
 
 
+def narrowest(dtypes: Iterable[str]) -> str:
+    """The dtype that keeps the fewest digits; float32 of none."""
+    return min(dtypes, key=NARROWEST.index, default="float32")
+
+
 def load_widened(reading: Reading, tensors: Tensors) -> tuple[dict[str, Array] | str, str]:
     """The arrays in one dtype that holds all of them, float32 at least, and the narrowest dtype that the source has."""
     arrays: dict[str, Array] = {}
@@ -60,7 +65,7 @@ def load_widened(reading: Reading, tensors: Tensors) -> tuple[dict[str, Array] |
         if arrays[own].dtype not in WIDENED:
             return f"{safe(source)} is {arrays[own].dtype}; float16, float32 and float64 are compared", "float32"
     widest = np.result_type(np.float32, *(array.dtype for array in arrays.values()))
-    return {own: array.astype(widest, copy=False) for own, array in arrays.items()}, min(stored, key=NARROWEST.index)
+    return {own: array.astype(widest, copy=False) for own, array in arrays.items()}, narrowest(stored)
 
 
 def compare_numbers(reading: Reading, layer: Layer, tensors: Tensors) -> Agreement:

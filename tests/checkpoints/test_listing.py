@@ -123,6 +123,25 @@ def test_a_shard_that_is_missing(tmp_path):
     )
 
 
+def test_shards_of_several_counts(tmp_path):
+    for name in ("model-00001-of-00002", "model-00002-of-00003"):
+        save_file({name: np.zeros(2, "float32")}, tmp_path / f"{name}.safetensors")
+    (finding,) = ls.check(tmp_path, numbers=False).findings
+    assert str(finding) == (
+        "error[shards]: the model lies in several files, and they are not all here\n"
+        f"  at       {tmp_path}/model-00001-of-00002.safetensors\n"
+        "  expected 2 files\n"
+        "  found    of several counts"
+    )
+
+
+def test_too_many_files_are_refused(models, monkeypatch):
+    monkeypatch.setattr("lstm_spec.checkpoints.listing.MOST_FILES", 1)
+    assert message(models) == (
+        f"error[too-many]: there are too many files here\n  at       {models}\n  expected at most 1\n  found    2"
+    )
+
+
 def test_a_tensor_in_two_shards(tmp_path):
     for number in (1, 2):
         save_file(torch_names(), tmp_path / f"model-0000{number}-of-00002.safetensors")

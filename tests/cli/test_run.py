@@ -270,3 +270,17 @@ def test_another_dtype_is_rounded_only_when_asked(command, tmp_path):
     with np.load(tmp_path / "y.npz") as written:
         ours, _ = ls.compile(layer)(x.astype("float32"), layer.random(0, "float32"))
         np.testing.assert_array_equal(written["y"], ours)
+
+
+def test_what_leaves_no_tensor_goes_with_another_frameworks_names(command, tmp_path):
+    """--padding says nothing of the weights: their dialect is still told from the file."""
+    layer = ls.lstm(3, 4, bias="two")
+    weights = layer.random(0)
+    np.savez(tmp_path / "w.npz", **ls.dialects.get("pytorch").pack(weights, layer))
+    x = np.random.default_rng(0).normal(size=(5, 2, 3))
+    np.savez(tmp_path / "x.npz", x=x, lengths=np.array([5, 2]))
+    line = ("run", tmp_path / "w.npz", "--input", tmp_path / "x.npz", "--output", tmp_path / "y.npz")
+    assert command(*line, "--padding", "repeat").err.startswith(f"wrote {tmp_path}/y.npz")
+    with np.load(tmp_path / "y.npz") as written:
+        np.testing.assert_array_equal(written["y"][2:, 1], np.broadcast_to(written["y"][1, 1], (3, 4)))
+        assert written["y"][1, 1].any()

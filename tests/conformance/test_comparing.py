@@ -173,6 +173,17 @@ def test_bfloat16_is_compared_as_it_rounds(tmp_path):
     assert str(other).endswith("not the same: 0 of 1 cells are equal")
 
 
+def test_the_narrowest_of_several_dtypes_rounds(tmp_path):
+    torch = pytest.importorskip("torch")
+    given = torch_names()
+    tensors = {name: torch.from_numpy(array).half() for name, array in given.items()}
+    tensors["weight_hh_l0"] = torch.from_numpy(given["weight_hh_l0"]).bfloat16()
+    torch.save(tensors, tmp_path / "mixed.pt")
+    (pair,) = ls.compare(given, tmp_path / "mixed.pt").pairs
+    assert pair.same
+    assert pair.verdict.endswith(", as bfloat16 rounds")
+
+
 def test_what_cannot_be_read_is_compared_in_sizes_and_equations():
     given = torch_names()
     shapes_only = ls.Tensors(
