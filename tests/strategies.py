@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from sympy import Integer, Rational
 
 from lstm_spec.cells.family import BIASES, COUPLINGS, LstmOptions
+from lstm_spec.cells.options import CHOICES
+from lstm_spec.errors import OptionError
 from lstm_spec.layers.layer import Layer
 from lstm_spec.symbolic import algebra as a
 from lstm_spec.symbolic.cell import Cell, letter
@@ -275,6 +277,37 @@ OPTIONS: tuple[LstmOptions, ...] = tuple(
 )
 
 options: st.SearchStrategy[LstmOptions] = st.sampled_from(OPTIONS)
+
+
+CLIPPED = st.sampled_from([None, Fraction(1, 2), Fraction(3)])
+VARIED = st.fixed_dictionaries(
+    {
+        **{name: st.sampled_from(known) for name, known in CHOICES.items() if name not in ("bias", "coupled")},
+        "bias": st.sampled_from([None, *BIASES]),
+        "coupled": st.sampled_from([None, *COUPLINGS]),
+        **{name: st.booleans() for name in ("projection", "projection_bias", "gate_hidden")},
+        **dict.fromkeys(("clip", "clip_cell", "clip_projection"), CLIPPED),
+        "forget_bias": st.sampled_from([Fraction(0), Fraction(1), Fraction(-1, 3)]),
+        "gate_activation": st.sampled_from(["sigmoid", "hard_sigmoid(1/6, 1/2)"]),
+        "candidate_activation": st.sampled_from(["tanh", "softsign", "relu"]),
+        "output_activation": st.sampled_from(["tanh", "identity"]),
+    }
+)
+
+
+@st.composite
+def family_options(draw: st.DrawFn) -> LstmOptions:
+    """Any options that go together: of some that do not, one after the other is left out until the rest do.
+
+    Most of what is drawn freely contradicts itself; to filter it would be to try little.
+    """
+    chosen = draw(VARIED)
+    for name in draw(st.permutations(sorted(chosen))):
+        try:
+            return LstmOptions(**chosen)
+        except OptionError:
+            del chosen[name]
+    return LstmOptions()
 
 
 @st.composite

@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 import lstm_spec as ls
-from lstm_spec.cells.options import CHOICES, LstmOptions
+from lstm_spec.cells.options import LstmOptions
 from lstm_spec.compiler.interpreter import interpret
 from lstm_spec.compiler.lowering import lower
-from lstm_spec.errors import LstmSpecError, OptionError
+from lstm_spec.errors import LstmSpecError
 from tests.cells.option_loop import step
 from tests.laws import tried
+from tests.strategies import family_options
 
 SIZES = {"n": 3, "k": 4, "r": 2, "j": 5}
 Bound = Fraction | None
@@ -51,30 +52,10 @@ def test_golden_counts(options: dict[str, Any], count: int) -> None:
     assert layer.parameter_count == count == sum(a.size for a in layer.random(0).values())
 
 
-bounds = st.sampled_from([None, Fraction(1, 2), Fraction(3)])
-options = st.fixed_dictionaries(
-    {
-        **{name: st.sampled_from(known) for name, known in CHOICES.items() if name not in ("bias", "coupled")},
-        "bias": st.sampled_from([None, "none", "one", "two"]),
-        "coupled": st.sampled_from([None, "f=1-i", "i=1-f"]),
-        **{name: st.booleans() for name in ("projection", "projection_bias", "gate_hidden")},
-        **dict.fromkeys(("clip", "clip_cell", "clip_projection"), bounds),
-        "forget_bias": st.sampled_from([Fraction(0), Fraction(1), Fraction(-1, 3)]),
-        "gate_activation": st.sampled_from(["sigmoid", "hard_sigmoid(1/6, 1/2)"]),
-        "candidate_activation": st.sampled_from(["tanh", "softsign", "relu"]),
-        "output_activation": st.sampled_from(["tanh", "identity"]),
-    }
-)
-
-
 @tried(150)
-@given(chosen=options, seed=st.integers(0, 9))
-def test_any_options_compute_what_the_loop_does(chosen: dict[str, Any], seed: int) -> None:
+@given(made=family_options(), seed=st.integers(0, 9))
+def test_any_options_compute_what_the_loop_does(made: LstmOptions, seed: int) -> None:
     """Compiled, interpreted and by hand; and the text parses back."""
-    try:
-        made = LstmOptions(**chosen)
-    except OptionError:
-        assume(False)
     cell = ls.cells.family.lstm_cell(made)
     assert ls.parse(str(cell)) == cell
     layer = ls.Layer(cell, **{name: SIZES[name] for name in cell.letters})
