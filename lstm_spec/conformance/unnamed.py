@@ -14,18 +14,20 @@ from lstm_spec.cells.family import LstmOptions, lstm_cell
 from lstm_spec.conformance.readings import Reading
 from lstm_spec.conformance.solving import solve
 from lstm_spec.dialects import DIALECTS, Dialect
-from lstm_spec.dialects.native import NATIVE
 from lstm_spec.dialects.tf1 import TF1_COUPLED
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.layer import Layer, Layout
 from lstm_spec.layers.tensors import Tensors
 
-MOST_ARRAYS = 5  # no dialect packs one layer into more; past it, the orders to try explode
+MOST_ARRAYS = 5  # past it, the orders to try explode
+# Whose arrays reach people without names; nearly every other dialect that packs into so few has the shapes of one of
+# these, and would only be one more line of the same reading.
+TRIED = ("pytorch", "keras", "onnx", "tf1", "flax", "flax-nnx", "flax-nnx-optimized", "haiku", "equinox", "mlx")
 
 
 def readings_by_shape(tensors: Tensors, dialect: Dialect | None = None) -> tuple[list[Reading], Finding | None]:
     """The one reading of a few unnamed arrays in the dialect given; or the finding `ambiguous`; or neither."""
-    found = list(_readings(tensors, [dialect] if dialect else [d for d in DIALECTS.values() if _is_tried(d)]))
+    found = list(_readings(tensors, [dialect] if dialect else [DIALECTS[name] for name in TRIED]))
     if dialect is not None and len(found) == 1:
         return found, None
     grus = [] if dialect else list(_grus(tensors))
@@ -33,11 +35,6 @@ def readings_by_shape(tensors: Tensors, dialect: Dialect | None = None) -> tuple
         return [], _is_gru(grus, tensors) if grus else None
     more = [] if dialect else list(_readings(tensors, [TF1_COUPLED]))  # 3k columns; alone, any matrix has them
     return [], _ambiguous([*found, *more], grus, tensors)
-
-
-def _is_tried(dialect: Dialect) -> bool:
-    """Our own names everything; one that is read only when asked packs as one that is tried."""
-    return dialect is not NATIVE and not dialect.is_asked_for and dialect.evidence == "run"
 
 
 def _readings(tensors: Tensors, dialects: Iterable[Dialect]) -> Iterator[Reading]:

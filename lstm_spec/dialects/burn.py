@@ -39,7 +39,7 @@ BURN = Dialect(
     states_apart=True,
     missing={frozenset(p.name for p in _kinds("f")): ("coupled", "f=1-i")},
     assumed=(("activations = sigmoid, tanh, tanh", ""), ("no clip", "")),
-    evidence="cited",
+    evidence="published",
     traps=(
         "its clip holds the cell; its ONNX importer passes it ONNX's clip, which holds the gates' sums",
         "older versions keep a forget gate that input_forget = true does not read",

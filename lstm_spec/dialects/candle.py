@@ -29,7 +29,7 @@ CANDLE = Dialect(
     claims=frozenset(),
     batch_first=True,
     reverse_alone=True,
-    evidence="cited",
+    evidence="published",
     realigned=False,
     traps=(
         "names and packing are PyTorch's: unasked, its files are read as pytorch",

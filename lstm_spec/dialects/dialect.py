@@ -39,8 +39,9 @@ class Dialect:
     parameter that it matters to, if it is one; `dead` gates keep their rows when they have that equation, though
     nothing reads them; `outside` are options that an operator's attributes or a layer's arguments hold beside the
     tensors; `any_equations` where the tensors are those of whatever cell there is; `engine` runs it.
-    Facts for people: `evidence` says whether the framework itself was run against it in the tests or only its sources
-    read; `realigned` whether the output of a reverse layer is in the order of its input (None: it has no such layer);
+    Facts for people: `evidence` says whether the framework itself is run against it in the tests, numbers that its
+    project publishes are, or only its sources were read; `realigned` whether the output of a reverse layer is in the
+    order of its input (None: it has no such layer);
     `padding` what it does with short sequences; `traps` what is easily got wrong.
     """
 
@@ -71,7 +72,7 @@ class Dialect:
     dead: Mapping[str, str] = field(default_factory=dict)
     any_equations: bool = False
     outside: tuple[str, ...] = ()
-    evidence: Literal["run", "cited"] = "run"
+    evidence: Literal["run", "published", "cited"] = "run"
     realigned: bool | None = None
     padding: str = ""
     traps: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from lstm_spec.dialects.packing import Packing
 EMBARC = Dialect(
     name="embarc-mli",
     title="embARC MLI's lstm_cell: gates i, g, f, o on the first axis, each as columns; one bias",
-    source="embARC MLI, mli_krn_lstm_cell",
+    source="embARC MLI, mli_krn_lstm_cell, and the floats of its user test 1 (ac2eed4)",
     packings=(
         Packing("weights_in", ("W_{}",), "igfo", transposed=True, arranged="axis"),
         Packing("weights_out", ("U_{}",), "igfo", transposed=True, arranged="axis"),
@@ -25,7 +25,7 @@ EMBARC = Dialect(
     claims=frozenset({"weights_in", "weights_out"}),
     states_apart=True,
     assumed=(("output activation = tanh", ""),),
-    evidence="cited",
+    evidence="published",
     traps=(
         "each gate is (n, k): a reader of 4k rows must transpose every gate",
         "the candidate is the second gate, the forget gate the third",

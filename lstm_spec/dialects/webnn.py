@@ -31,7 +31,7 @@ WEBNN = Dialect(
     directions="axis",
     entails={"peepholeWeight": ("peephole_output", "before")},
     assumed=(("layout = iofg", ""), ("activations = sigmoid, tanh, tanh", "")),
-    evidence="cited",
+    evidence="published",
     realigned=True,
     traps=(
         "its output gate's peephole sees the cell before the step; ONNX's sees the one after",

@@ -57,11 +57,11 @@ FACTS = [  # ../shared/dialects.md §1, as a person reads it there
     ("haiku", "igfo", "columns of [x, h]", "0, 1", "h, c", "run"),
     ("flax", "ifgo", "columns, per gate", "0, 1", "c, h", "run"),
     ("chainer", "gifo", "rows, unit by unit", "0, 1", "c, h", "cited"),
-    ("embarc-mli", "igfo", "columns, on an axis", "0, 1", "h, c", "cited"),
+    ("embarc-mli", "igfo", "columns, on an axis", "0, 1", "h, c", "published"),
     ("coreml", "ifog", "rows", "0, 1", "h, c", "cited"),
-    ("burn", "ifog", "columns, per gate", "0, 2", "c, h", "cited"),
+    ("burn", "ifog", "columns, per gate", "0, 2", "c, h", "published"),
     ("kaldi", "ifog", "rows of [x, h], per gate", "0, 1", "h, c", "cited"),
-    ("webnn", "iofg", "rows", "0, 2", "h, c", "cited"),
+    ("webnn", "iofg", "rows", "0, 2", "h, c", "published"),
 ]
 
 
