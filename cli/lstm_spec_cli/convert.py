@@ -66,8 +66,7 @@ def _told(conversion: Conversion, output: str) -> list[str]:
     lines = []
     for converted in conversion.layers:
         where = safe(converted.where)
-        within = f"within {converted.difference:.1e}" if converted.difference else "to the bit"
-        lines.append(f"{where}: {converted.source} -> {conversion.to}, the same {within}")
+        lines.append(f"{where}: {converted.source} -> {conversion.to}, {converted.agreement}")
         lines += [f"  lost: {loss.words}" for loss in converted.adapted.losses]
         lines += [f"  note: {note}" for note in converted.adapted.notes]
     if conversion.left:

@@ -15,6 +15,10 @@ from lstm_spec.layers.weights import Weights
 
 Array = np.ndarray[Any, Any]
 
+# Both sides of a proof run in float64. A mapping that only moves numbers agrees to rounding, which no two processors
+# do alike: how little it is says nothing.
+EXACT = 1e-12
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -37,6 +41,11 @@ class Converted:
     written: tuple[Written, ...]
     adapted: Adapted
     difference: float
+
+    @property
+    def agreement(self) -> str:
+        """How well both sides agree: `the same to rounding`, `the same within 6.0e-08`."""
+        return "the same " + ("to rounding" if self.difference <= EXACT else f"within {self.difference:.1e}")
 
     @property
     def tensors(self) -> dict[str, Array]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from lstm_spec.compiler.compiled import compile_layer
 from lstm_spec.conformance.adapting import Adapted, Loss, Part, adapt_layer
-from lstm_spec.conformance.conversion import Array, Conversion, Converted, Written
+from lstm_spec.conformance.conversion import EXACT, Array, Conversion, Converted, Written
 from lstm_spec.conformance.delivering import choose_delivery, deliver, suffixes_with_options
 from lstm_spec.conformance.joining import Piece, join_pieces, unrepeat
 from lstm_spec.conformance.numbers import HALVES, load_tensors
@@ -31,9 +31,7 @@ from lstm_spec.layers.weights import Weights
 
 LOSSES = ("two-biases", "forget-bias", "options")
 STEPS, BATCH, SEED = 7, 3, 0
-# Both sides run in float64. A mapping that only moves numbers agrees to rounding; one that adds biases in the
-# weights' own dtype is off by that dtype's rounding of a pre-activation.
-EXACT = 1e-12
+# A mapping that adds biases in the weights' own dtype is off by that dtype's rounding of a pre-activation.
 ROUNDED = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-12}
 # What some dialects want to see before their names. A BasicLSTMCell has no peepholes and no projection.
 PREFIXES = ("", "lstm", "rnn/basic_lstm_cell", "rnn/lstm_cell", "rnn/coupled_input_forget_gate_lstm_cell")

@@ -289,7 +289,7 @@ def test_the_convert_command(command, tmp_path):
     done = command("convert", tmp_path / "a.npz", "--to", "onnx", "-o", tmp_path / "k.safetensors")
     assert (done.code, done.out) == (0, "")
     assert done.err == (
-        "enc: pytorch -> onnx, the same to the bit\n"
+        "enc: pytorch -> onnx, the same to rounding\n"
         "left out, for they are in no recurrent layer: head\n"
         f"wrote {tmp_path}/k.safetensors: 3 tensors\n"
     )

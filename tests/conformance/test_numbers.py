@@ -117,14 +117,34 @@ def test_any_difference_is_a_finding(change, found, monkeypatch, torch):
     assert not report.ok
 
 
-@pytest.mark.parametrize("scale", [1, 3, 10])
-def test_large_weights_are_no_false_alarm(scale, torch):
-    """A recurrence with large weights is chaotic: few steps keep rounding far from a wrong order."""
+def large(scale):
     rng = np.random.default_rng(0)
-    tensors = {n: rng.uniform(-scale, scale, a.shape).astype("float32") for n, a in torch_names(n=64, k=128).items()}
-    assert ls.check(tensors).ok
-    wrong = replace(ls.check(tensors).layers[0].agreement, difference=1.0)
+    return {n: rng.uniform(-scale, scale, a.shape).astype("float32") for n, a in torch_names(n=64, k=128).items()}
+
+
+@pytest.mark.parametrize("scale", [1, 3, 10, 30, 100])
+def test_large_weights_are_no_false_alarm(scale, torch):
+    """A recurrence with large weights is chaotic, and no two processors round alike."""
+    assert ls.check(large(scale)).ok
+    wrong = replace(ls.check(large(1)).layers[0].agreement, difference=1.0)
     assert "DIFFERS" in str(wrong)
+
+
+@pytest.mark.parametrize("scale", [1, 3, 10])
+def test_large_weights_hide_no_wrong_order(scale, torch, monkeypatch):
+    """Rounding that is measured widens the limit to what rounding explains, never to what an order makes."""
+    monkeypatch.setitem(dialects.DIALECTS, "pytorch", misread(dialects.get("pytorch"), "figo"))
+    assert not ls.check(large(scale), dialect="pytorch").ok
+
+
+def test_where_rounding_alone_decides_nothing_is_compared(torch, monkeypatch):
+    """Ours in float32 beside ours in float64, where the framework is past the limit."""
+    monkeypatch.setattr(numbers, "forward", perturbed(lambda y, _: y + 0.01))
+    monkeypatch.setattr(numbers, "ROUNDINGS", 1e6)
+    agreement = ls.check(torch_names()).layers[0].agreement
+    assert agreement.reason.startswith("with weights so large, rounding alone changes the output by ")
+    monkeypatch.setattr(numbers, "ROUNDINGS", 30)
+    assert "DIFFERS" in str(ls.check(torch_names()).layers[0].agreement)
 
 
 def test_a_reading_with_errors_is_not_run(monkeypatch):

@@ -25,7 +25,7 @@ def test_what_cannot_be_read_stays_behind_and_is_told(command, tmp_path):
     assert (done.code, done.out, done.err) == (
         0,
         "",
-        "enc: pytorch -> onnx, the same to the bit\n"
+        "enc: pytorch -> onnx, the same to rounding\n"
         "left out, for they are in no recurrent layer: head\n"
         f"left out, for it cannot be read: {GRU}\n"
         f"wrote {made}: 3 tensors\n",
