@@ -1,7 +1,7 @@
 """What someone is about to hand to a layer (x, h, c) held against what the layer derives, before a framework sees it.
 
-Shapes only: of an array, a tensor, or the shape itself. A swap that the shapes show is named; one that they cannot
-show, because two sizes are the same number, is a warning.
+Shapes: of an array, a tensor, or the shape itself; and of PyTorch's tensors the dtype. A swap that the shapes show is
+named; one that they cannot show, because two sizes are the same number, is a warning.
 """
 
 from __future__ import annotations
@@ -36,6 +36,25 @@ def shape_of(name: str, value: Any) -> Shape:
             Finding("type", f"{name} has a size below 0", expected="sizes of 0 and more", found=str(shape))
         )
     return shape
+
+
+def dtype_of(value: Any) -> str:
+    """The dtype of a PyTorch tensor, as `float32`; "" of anything else: arrays are converted on their way."""
+    own = type(value).__module__.partition(".")[0] == "torch" and hasattr(value, "dtype")
+    return str(value.dtype).rpartition(".")[2] if own else ""
+
+
+def hold_dtypes(given: dict[str, str], dtype: str, at: str) -> list[Finding]:
+    """A finding for each of x, h and c that PyTorch would refuse: it converts nothing.
+
+    An answer only where the layer has one dtype.
+    """
+    because = "PyTorch converts neither x nor a state to the dtype of the weights, and raises"
+    return [
+        Finding("dtype", f"{name} is {found}", f"{at} : {name}", dtype, found, because, f"{name}.to(torch.{dtype})")
+        for name, found in given.items()
+        if found and "," not in dtype and found != dtype
+    ]
 
 
 def hold_arguments(given: dict[str, Shape], reading: Reading, layer: Layer, at: str) -> list[Finding]:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from lstm_spec.checkpoints.listing import list_models
-from lstm_spec.conformance.arguments import Shape, hold_arguments, shape_of
+from lstm_spec.conformance.arguments import Shape, dtype_of, hold_arguments, hold_dtypes, shape_of
 from lstm_spec.conformance.collecting import check_each
 from lstm_spec.conformance.contract import Promise, hold_report, read_contract
 from lstm_spec.conformance.custom import read_custom
@@ -58,7 +58,8 @@ def check(
     Raises FileError when the source cannot be read, TensorError when it holds no LSTM at all or the step is none,
     OptionError for an argument without a shape, and for a step beside a cell of your own.
     """
-    given = {name: shape_of(name, value) for name, value in {"x": x, "h": h, "c": c}.items() if value is not None}
+    arguments = {name: value for name, value in {"x": x, "h": h, "c": c}.items() if value is not None}
+    given = {name: (shape_of(name, value), dtype_of(value)) for name, value in arguments.items()}
     promises = read_contract(contract) if isinstance(contract, str) else contract
     if step is not None and cell is not None:
         raise OptionError(Finding("options", "a recorded step does not go with a cell of your own", help=RUN_IT))
@@ -74,7 +75,7 @@ def check(
 
 def _check(
     tensors: Tensors,
-    given: dict[str, Shape],
+    given: dict[str, tuple[Shape, str]],
     dialect: str | None,
     cell: Cell | Layer | None,
     numbers: bool,
@@ -92,7 +93,9 @@ def _check(
         layers.append(layer)
         findings += more
         if given and not layer.layer.open_letters:
-            findings += hold_arguments(given, reading, layer.layer, place(tensors, reading.where))
+            at = place(tensors, reading.where)
+            findings += hold_arguments({name: shape for name, (shape, _) in given.items()}, reading, layer.layer, at)
+            findings += hold_dtypes({name: dtype for name, (_, dtype) in given.items()}, layer.dtype, at)
     if step is not None and (recognized.readings or not findings):
         sound = [(r, found.layer) for r, found in zip(recognized.readings, layers, strict=True) if _is_sound(r, found)]
         held, more = hold_step(step, sound, tensors)
