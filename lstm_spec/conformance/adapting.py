@@ -1,7 +1,7 @@
 """A layer and its weights → the same function as another dialect can write it, and what is lost on the way.
 
 Biases are summed or split, a constant of the forget gate is folded into a bias or out of it, a stack becomes layers of
-its own. Nothing here is trusted: `converting` runs both sides and compares.
+its own, a coupled gate gets weights. Nothing here is trusted: `converting` runs both sides and compares.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from lstm_spec.cells.family import BIASES, LstmOptions, lstm_cell
 from lstm_spec.cells.recovering import recover_options
+from lstm_spec.conformance.coupling import other_couplings, tell_coupling, write_out
 from lstm_spec.dialects import Dialect
 from lstm_spec.errors import OptionError
 from lstm_spec.layers.layer import Direction, Layer, Member
@@ -81,23 +83,28 @@ def _places_biases(to: Dialect, layer: Layer) -> bool:
 
 
 def _candidates(options: LstmOptions, to: Dialect) -> Iterator[LstmOptions]:
-    """The options that compute the same, the least changed first: other biases, another constant in the forget gate."""
+    """The options that compute the same, the least changed first.
+
+    Other biases, another constant in the forget gate, another coupling.
+    """
     constant = Fraction(to.constants.get("forget_bias", 0))
-    for forget in dict.fromkeys((constant, options.forget_bias)):
-        for bias in (options.bias, *(b for b in BIASES if b != options.bias)):
-            drops = options.bias != "none" and bias == "none"
-            folds = forget != options.forget_bias and bias == "none"
-            if drops or folds or (options.layer_norm != "none" and bias != options.bias):
-                continue
-            try:
-                yield replace(options, bias=bias, forget_bias=forget)
-            except OptionError:
-                continue
+    biases = (options.bias, *(b for b in BIASES if b != options.bias))
+    constants = dict.fromkeys((constant, options.forget_bias))
+    couplings = [coupled for coupled in other_couplings(options) if to.couples(coupled)] or [options.coupled]
+    for coupled, forget, bias in product(couplings, constants, biases):
+        drops = options.bias != "none" and bias == "none"
+        folds = bias == "none" and (forget != options.forget_bias or (forget and coupled != options.coupled))
+        if drops or folds or (options.layer_norm != "none" and bias != options.bias):
+            continue
+        try:
+            yield replace(options, bias=bias, forget_bias=forget, coupled=coupled)
+        except OptionError:
+            continue
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """From one set of options to another: which biases, which constant."""
+    """From one set of options to another: which biases, which constant, which coupling."""
 
     before: LstmOptions
     after: LstmOptions
@@ -111,6 +118,8 @@ class _Change:
         """One cell's weights under full names, as the options after have them."""
         own = {n.removeprefix(f"{member.prefix}."): a for n, a in weights.items() if n.startswith(f"{member.prefix}.")}
         own = {n: a for n, a in own.items() if "." not in n}
+        if self.before.coupled != self.after.coupled:
+            own = write_out(self.before, own)
         letters = "d" if self.before.gate_hidden else "b"
         for name in lstm_cell(self.after).parameters:
             array = own[name] if name in own else self._bias(name, own)
@@ -129,7 +138,7 @@ class _Change:
 
     def told(self, to: Dialect, weights: Mapping[str, Array]) -> tuple[tuple[Loss, ...], tuple[str, ...]]:
         """What is lost, and what is added without a loss."""
-        losses, notes = [], []
+        losses, notes = [], list(tell_coupling(self.before, self.after, to.name))
         biases = self.before.bias, self.after.bias
         second = (array for name, array in weights.items() if name.rpartition(".")[2].startswith("b_U"))
         if biases == ("two", "one") and not any(array.any() for array in second):

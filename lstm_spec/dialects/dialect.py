@@ -200,7 +200,7 @@ class Dialect:
     def hold(self, layer: Layer) -> None:
         """Raises OptionError when the framework has no place for the layer, or would compute something else."""
         recovered = recover_options(layer.cell)
-        if recovered and recovered.coupled and not self._couples(recovered.coupled):
+        if recovered and recovered.coupled and not self.couples(recovered.coupled):
             found = recovered.coupled.replace("=", " = ").replace("-", " - ")
             help = f"what {self.name} can express: {self.title}"
             known = " or ".join(text.replace("=", " = ").replace("-", " - ") for text in self._couplings())
@@ -209,8 +209,13 @@ class Dialect:
         _ = self.tensors(layer)
         self._refuse_other_equations(layer)
 
-    def _couples(self, coupling: str) -> bool:
-        """Whether it has this coupling: always, by a missing tensor, or with rows that nothing reads."""
+    def couples(self, coupling: str | None) -> bool:
+        """Whether it has this coupling: always, by a missing tensor, or with rows that nothing reads.
+
+        None asks for gates that are not coupled.
+        """
+        if coupling is None:
+            return {"U_i", "U_f"} <= {part for packing in self.packings for part in packing.parts}
         return coupling in self._couplings() or self.any_equations
 
     def _couplings(self) -> Iterator[str]:

@@ -138,20 +138,6 @@ def test_what_the_target_has_no_place_for_is_refused_whatever_is_allowed():
     )
 
 
-def test_coupled_gates_are_told_as_such():
-    layer = ls.lstm(5, 4, coupled="f=1-i")
-    tensors = get("lstm-spec").pack(layer.random(0), layer)
-    with pytest.raises(ls.LstmSpecError) as caught:
-        ls.convert(tensors, "keras")
-    assert str(caught.value) == (
-        "error[dialect]: keras does not couple gates so\n"
-        "  at       arrays\n"
-        "  found    f = 1 - i\n"
-        "  help     what keras can express: keras.layers.LSTM: gates i, f, c, o as columns; one bias or none"
-    )
-    assert ls.convert(tensors, "onnx").layers[0].difference == 0  # its rows of f are zeros: input_forget = 1
-
-
 def test_tensors_of_no_layer_are_named():
     assert ls.convert(torch_names() | {"fc.weight": np.zeros((2, 4))}, "onnx").left == ("fc.weight",)
 

@@ -124,15 +124,6 @@ EQUATIONS = {
         "  expected c' = f * c + i * g\n"
         "  found    c' = clip(f * c + i * g, -3, 3)\n"
     ),
-    ("tf1-coupled", "coupled", "f=1-i"): (
-        "error[dialect]: tf1-coupled does not couple gates so\n"
-        "  at       arrays\n"
-        "  expected i = 1 - f\n"
-        "  found    f = 1 - i\n"
-    ),
-    ("onnx", "coupled", "i=1-f"): (
-        "error[dialect]: onnx does not couple gates so\n  at       arrays\n  expected f = 1 - i\n  found    i = 1 - f\n"
-    ),
     ("onnx", "projection", 2): (
         "error[dialect]: onnx has no place for W_proj\n  at       arrays\n  expected W, R, B, P\n"
     ),

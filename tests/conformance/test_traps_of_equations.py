@@ -119,13 +119,10 @@ def test_08_which_gate_is_coupled(tmp_path, command):
     assert report.ok
     assert "f  = 1 - i" in str(report.layers[0].layer.cell)
     assert report.layers[0].agreement.difference < 1e-5  # ONNX Runtime couples so
-    assert refused(ls.convert, path, "tf1-coupled", allow=("two-biases", "forget-bias")) == (
-        "error[dialect]: tf1-coupled does not couple gates so\n"
-        f"  at       {path} : node\n"
-        "  expected i = 1 - f\n"
-        "  found    f = 1 - i\n"
-        "  help     what tf1-coupled can express: CoupledInputForgetGateLSTMCell of TensorFlow 1:"
-        " a kernel on [x, h], gates j, f, o as columns; i = 1 - f"
+    (converted,) = ls.convert(path, "tf1-coupled", allow=("two-biases", "forget-bias")).layers
+    assert converted.adapted.notes[0] == (
+        "tf1-coupled couples the other way: f gets weights of its own, those of i negated (1 - sigmoid(z) is "
+        "sigmoid(-z))"
     )
     note = "the gates are coupled i = 1 - f; ONNX Runtime, Burn and Greff et al. couple f = 1 - i"
     assert f"note      {note}" in notes(command, "tf1-coupled")
