@@ -25,7 +25,7 @@ from tests.checkpoints.test_keras_archive import lstm as keras_lstm
 from tests.checkpoints.test_keras_archive import model as keras_model
 from tests.checkpoints.test_msgpack import array as flax_array
 from tests.checkpoints.test_msgpack import sized, text
-from tests.checkpoints.tflite_models import UNIDIRECTIONAL, Model, Vector, one_lstm, options
+from tests.checkpoints.tflite.models import UNIDIRECTIONAL, Model, Vector, one_lstm, options
 
 HUGE = 2**40
 EVIL = "evil\x1b[31m\x9b2J\r\x07\u202e\x1b]52;c;Zm9v\x07."

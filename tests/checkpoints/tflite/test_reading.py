@@ -8,7 +8,7 @@ import pytest
 
 from lstm_spec.checkpoints import read_tensors
 from lstm_spec.errors import FileError
-from tests.checkpoints.tflite_models import UNIDIRECTIONAL, Model, Scalar, Table, Vector, flatbuffer, one_lstm, options
+from tests.checkpoints.tflite.models import UNIDIRECTIONAL, Model, Scalar, Table, Vector, flatbuffer, one_lstm, options
 
 ARRAYS = {slot: np.full((2, 3), slot, "f4") for slot in range(1, 5)}
 ARRAYS |= {slot: np.full((2, 2), slot, "f4") for slot in range(5, 9)} | {

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lstm_spec.checkpoints.files import Array, malformed
-from lstm_spec.checkpoints.flatbuffer import Table
+from lstm_spec.checkpoints.tflite.flatbuffer import Table
 from lstm_spec.layers.tensors import Tensor
 
 ADD, MUL, TANH = 0, 18, 28
