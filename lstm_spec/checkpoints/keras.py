@@ -13,8 +13,8 @@ from typing import Any
 from zipfile import ZipInfo
 
 from lstm_spec.checkpoints.files import File, malformed
-from lstm_spec.checkpoints.hdf5 import MAX_TEXT, Contents, Source, walk
-from lstm_spec.checkpoints.hdf5_values import Values
+from lstm_spec.checkpoints.hdf5.datasets import MAX_TEXT, Contents, Source, walk
+from lstm_spec.checkpoints.hdf5.values import Values
 from lstm_spec.checkpoints.json_data import parse_json
 from lstm_spec.checkpoints.keras_config import Configuration, Described, read_configuration
 from lstm_spec.checkpoints.keras_names import Part, find_parts, match_parts, name_datasets

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from lstm_spec.checkpoints.hdf5 import Contents, Dataset
+from lstm_spec.checkpoints.hdf5.datasets import Contents, Dataset
 from lstm_spec.checkpoints.keras_config import Described
 
 VARIABLES = re.compile(r"(?s)(?P<group>.+)/vars/(?P<number>\d{1,4})")

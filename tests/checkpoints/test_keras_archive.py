@@ -11,7 +11,7 @@ import pytest
 
 from lstm_spec.checkpoints import read_tensors
 from lstm_spec.errors import FileError
-from tests.checkpoints.hdf5_files import bounded, external, made, with_place
+from tests.checkpoints.hdf5.files import bounded, external, made, with_place
 
 METADATA = json.dumps({"keras_version": "3.15.1", "date_saved": "x"})
 

@@ -11,7 +11,7 @@ import pytest
 from lstm_spec.checkpoints import read_tensors
 from lstm_spec.errors import FileError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def made(make, **options):

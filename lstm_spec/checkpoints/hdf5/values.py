@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from lstm_spec.checkpoints.files import Array, malformed
-from lstm_spec.checkpoints.hdf5 import Dataset, Source
+from lstm_spec.checkpoints.hdf5.datasets import Dataset, Source
 from lstm_spec.errors import safe
 
 GZIP, SHUFFLE = 1, 2  # H5Z_FILTER_DEFLATE, H5Z_FILTER_SHUFFLE

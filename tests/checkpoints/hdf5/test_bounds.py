@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from lstm_spec.checkpoints.files import Malformed
-from lstm_spec.checkpoints.hdf5_heaps import check_heap
-from tests.checkpoints.hdf5_files import bounded, made, message, with_place
+from lstm_spec.checkpoints.hdf5.heaps import check_heap
+from tests.checkpoints.hdf5.files import bounded, made, message, with_place
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def unwritten(file):

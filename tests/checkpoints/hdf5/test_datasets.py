@@ -10,7 +10,7 @@ import pytest
 
 from lstm_spec.checkpoints import read_tensors
 from lstm_spec.errors import MissingPackageError
-from tests.checkpoints.hdf5_files import external, made, message, put, with_place
+from tests.checkpoints.hdf5.files import external, made, message, put, with_place
 
 VALUES = np.random.default_rng(0).standard_normal((30, 40))
 

@@ -2,7 +2,7 @@
 
 h5py would hand on the bytes of any other file that a link, an external storage or a virtual dataset names, so these
 are refused before a dataset is touched; a group that is its own part is refused too. Only shapes and types are read;
-values come later, through `hdf5_values`. Source: HDF5 file format specification 3.0; CVE-2026-1669, CVE-2026-0897.
+values come later, through `values`. Source: HDF5 file format specification 3.0; CVE-2026-1669, CVE-2026-0897.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from zipfile import ZipInfo
 
 from lstm_spec.checkpoints.files import File, malformed
-from lstm_spec.checkpoints.hdf5_heaps import Passable
+from lstm_spec.checkpoints.hdf5.heaps import Passable
 from lstm_spec.checkpoints.npz import opened_member
 from lstm_spec.checkpoints.shapes import check_count, checked_shape
 from lstm_spec.checkpoints.windows import Window
