@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 
 from lstm_spec.checkpoints.files import File, Malformed, blamed_on, malformed, opened
-from lstm_spec.checkpoints.keras import read_hdf5, read_keras
+from lstm_spec.checkpoints.keras.reading import read_hdf5, read_keras
 from lstm_spec.checkpoints.msgpack.reading import read_msgpack
 from lstm_spec.checkpoints.npy import read_npy
 from lstm_spec.checkpoints.npz import read_npz

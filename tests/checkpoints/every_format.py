@@ -18,13 +18,13 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save as save_safetensors
 
+from tests.checkpoints.keras.test_archive import archive as keras_archive
+from tests.checkpoints.keras.test_archive import lstm as keras_lstm
+from tests.checkpoints.keras.test_archive import model as keras_model
 from tests.checkpoints.msgpack.test_reading import array as flax_array
 from tests.checkpoints.msgpack.test_reading import sized, text
 from tests.checkpoints.onnx_models import X, graph, lstm
 from tests.checkpoints.pickled import archive, saved, state_dict, tensor
-from tests.checkpoints.test_keras_archive import archive as keras_archive
-from tests.checkpoints.test_keras_archive import lstm as keras_lstm
-from tests.checkpoints.test_keras_archive import model as keras_model
 from tests.checkpoints.tflite.models import UNIDIRECTIONAL, Model, Vector, one_lstm, options
 
 HUGE = 2**40

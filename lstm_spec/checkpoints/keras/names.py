@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lstm_spec.checkpoints.hdf5.datasets import Contents, Dataset
-from lstm_spec.checkpoints.keras_config import Described
+from lstm_spec.checkpoints.keras.config import Described
 
 VARIABLES = re.compile(r"(?s)(?P<group>.+)/vars/(?P<number>\d{1,4})")
 IN_A_CELL = re.compile(r"(?s)(.*/)?(cell|cells/[^/]+|[^/]*(lstm|gru|rnn)_cell[^/]*)")
