@@ -22,7 +22,7 @@ from lstm_spec.checkpoints.onnx import read_onnx
 from lstm_spec.checkpoints.remote import is_url, opened_remote
 from lstm_spec.checkpoints.safetensors import read_safetensors
 from lstm_spec.checkpoints.tflite.reading import read_tflite
-from lstm_spec.checkpoints.torch import read_torch
+from lstm_spec.checkpoints.torch.reading import read_torch
 from lstm_spec.errors import safe
 from lstm_spec.layers.tensors import Tensors
 

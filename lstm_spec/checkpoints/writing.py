@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 
 from lstm_spec.checkpoints.msgpack.writing import msgpack_bytes
-from lstm_spec.checkpoints.torch_writing import torch_bytes
+from lstm_spec.checkpoints.torch.writing import torch_bytes
 from lstm_spec.errors import FileError, Finding, safe
 from lstm_spec.layers.weights import write_npz
 

@@ -24,8 +24,8 @@ from tests.checkpoints.keras.test_archive import model as keras_model
 from tests.checkpoints.msgpack.test_reading import array as flax_array
 from tests.checkpoints.msgpack.test_reading import sized, text
 from tests.checkpoints.onnx_models import X, graph, lstm
-from tests.checkpoints.pickled import archive, saved, state_dict, tensor
 from tests.checkpoints.tflite.models import UNIDIRECTIONAL, Model, Vector, one_lstm, options
+from tests.checkpoints.torch.pickled import archive, saved, state_dict, tensor
 
 HUGE = 2**40
 EVIL = "evil\x1b[31m\x9b2J\r\x07\u202e\x1b]52;c;Zm9v\x07."

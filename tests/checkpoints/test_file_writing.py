@@ -11,7 +11,7 @@ import pytest
 from lstm_spec.checkpoints import read_tensors
 from lstm_spec.checkpoints.keras.writing import KerasLayer, keras_legacy, keras_weights
 from lstm_spec.checkpoints.msgpack.writing import msgpack_bytes
-from lstm_spec.checkpoints.torch_writing import torch_bytes
+from lstm_spec.checkpoints.torch.writing import torch_bytes
 from lstm_spec.checkpoints.writing import WRITERS, write_bytes
 from lstm_spec.errors import LstmSpecError
 

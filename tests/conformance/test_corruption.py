@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 
 import lstm_spec as ls
 from lstm_spec.errors import LstmSpecError
-from tests.checkpoints.pickled import saved
+from tests.checkpoints.torch.pickled import saved
 from tests.conformance.sets import K, N, drawn, keras_names, node_attributes, node_tensors, onnx_model, torch_names
 
 # ---- PyTorch names, as a dict, an npz and a safetensors file ----

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lstm_spec.checkpoints.files import malformed
-from lstm_spec.checkpoints.pickle_records import Object, Table
-from lstm_spec.checkpoints.pickles import MAX_MARKS
 from lstm_spec.checkpoints.shapes import check_count
-from lstm_spec.checkpoints.torch_tensors import View
+from lstm_spec.checkpoints.torch.pickles import MAX_MARKS
+from lstm_spec.checkpoints.torch.records import Object, Table
+from lstm_spec.checkpoints.torch.tensors import View
 from lstm_spec.errors import safe
 from lstm_spec.layers.tensors import Operator
 

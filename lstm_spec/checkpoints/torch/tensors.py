@@ -12,9 +12,9 @@ from math import prod
 from typing import Any
 
 from lstm_spec.checkpoints.files import malformed
-from lstm_spec.checkpoints.pickle_records import Global, Table
-from lstm_spec.checkpoints.pickles import Known, bad_call, reduced
 from lstm_spec.checkpoints.shapes import checked_shape
+from lstm_spec.checkpoints.torch.pickles import Known, bad_call, reduced
+from lstm_spec.checkpoints.torch.records import Global, Table
 from lstm_spec.errors import safe
 
 KEY = re.compile(r"(?!\.+$)[\w.-]{1,100}", re.ASCII)

@@ -7,12 +7,12 @@ from io import BufferedReader
 from typing import Any
 
 from lstm_spec.checkpoints.files import File, malformed
-from lstm_spec.checkpoints.pickle_records import Table
-from lstm_spec.checkpoints.pickles import Source, read_pickle
 from lstm_spec.checkpoints.shapes import check_count
-from lstm_spec.checkpoints.torch_names import Found, find_tensors
-from lstm_spec.checkpoints.torch_tensors import KNOWN, Storage, collector
-from lstm_spec.checkpoints.torch_values import Region
+from lstm_spec.checkpoints.torch.names import Found, find_tensors
+from lstm_spec.checkpoints.torch.pickles import Source, read_pickle
+from lstm_spec.checkpoints.torch.records import Table
+from lstm_spec.checkpoints.torch.tensors import KNOWN, Storage, collector
+from lstm_spec.checkpoints.torch.values import Region
 from lstm_spec.errors import safe
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001

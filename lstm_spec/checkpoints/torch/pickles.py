@@ -14,7 +14,7 @@ from io import BufferedIOBase
 from typing import Any
 
 from lstm_spec.checkpoints.files import Malformed, malformed
-from lstm_spec.checkpoints.pickle_records import MAX_LINE, Global, Object, Table, checked_global
+from lstm_spec.checkpoints.torch.records import MAX_LINE, Global, Object, Table, checked_global
 from lstm_spec.errors import safe
 
 # A tensor takes about 40 opcodes and 5 records; 100 000 tensors are the most that are read.

@@ -11,10 +11,10 @@ from io import BufferedReader
 from math import prod
 
 from lstm_spec.checkpoints.files import Bfloat16, File, malformed
-from lstm_spec.checkpoints.torch_archive import read_archive
-from lstm_spec.checkpoints.torch_legacy import read_legacy
-from lstm_spec.checkpoints.torch_tensors import View
-from lstm_spec.checkpoints.torch_values import Region, Strided
+from lstm_spec.checkpoints.torch.archive import read_archive
+from lstm_spec.checkpoints.torch.legacy import read_legacy
+from lstm_spec.checkpoints.torch.tensors import View
+from lstm_spec.checkpoints.torch.values import Region, Strided
 from lstm_spec.errors import safe
 from lstm_spec.layers.tensors import Tensor, Tensors
 

@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from lstm_spec.checkpoints import read_tensors
-from lstm_spec.checkpoints.pickles import MAX_RECORDS
-from tests.checkpoints.audited import AUDITED, run
-from tests.checkpoints.pickled import (
+from lstm_spec.checkpoints.torch.pickles import MAX_RECORDS
+from tests.checkpoints.torch.audited import AUDITED, run
+from tests.checkpoints.torch.pickled import (
     archive,
     group,
     legacy,

@@ -14,7 +14,7 @@ import pytest
 import lstm_spec as ls
 from lstm_spec.checkpoints import read_tensors
 from lstm_spec.errors import TensorError
-from tests.checkpoints.pickled import archive, saved, state_dict, tensor
+from tests.checkpoints.torch.pickled import archive, saved, state_dict, tensor
 
 OLD = {"_use_new_zipfile_serialization": False}
 

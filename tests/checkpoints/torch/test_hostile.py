@@ -10,8 +10,8 @@ import pytest
 
 from lstm_spec.checkpoints import read_tensors
 from lstm_spec.errors import FileError
-from tests.checkpoints.audited import AUDITED, run
-from tests.checkpoints.pickled import (
+from tests.checkpoints.torch.audited import AUDITED, run
+from tests.checkpoints.torch.pickled import (
     archive,
     call,
     group,
