@@ -23,7 +23,7 @@ from tests.checkpoints.keras.test_archive import lstm as keras_lstm
 from tests.checkpoints.keras.test_archive import model as keras_model
 from tests.checkpoints.msgpack.test_reading import array as flax_array
 from tests.checkpoints.msgpack.test_reading import sized, text
-from tests.checkpoints.onnx_models import X, graph, lstm
+from tests.checkpoints.onnx.models import X, graph, lstm
 from tests.checkpoints.tflite.models import UNIDIRECTIONAL, Model, Vector, one_lstm, options
 from tests.checkpoints.torch.pickled import archive, saved, state_dict, tensor
 

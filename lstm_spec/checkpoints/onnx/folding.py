@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lstm_spec.checkpoints.calls import Call, Result, Unfoldable, integers
 from lstm_spec.checkpoints.files import Array, blamed_on, malformed
-from lstm_spec.checkpoints.foldable import RULES
-from lstm_spec.checkpoints.scopes import Contents, Scope, Value, label_of
+from lstm_spec.checkpoints.onnx.calls import Call, Result, Unfoldable, integers
+from lstm_spec.checkpoints.onnx.foldable import RULES
+from lstm_spec.checkpoints.onnx.scopes import Contents, Scope, Value, label_of
 from lstm_spec.checkpoints.shapes import checked_shape
 from lstm_spec.errors import safe
 from lstm_spec.layers.tensors import Tensor

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from lstm_spec.checkpoints.calls import Call, Result, Unfoldable, axis_of, first_of, integers
 from lstm_spec.checkpoints.files import Array
-from lstm_spec.checkpoints.initializers import ELEMENTS, tensor_of
+from lstm_spec.checkpoints.onnx.calls import Call, Result, Unfoldable, axis_of, first_of, integers
+from lstm_spec.checkpoints.onnx.initializers import ELEMENTS, tensor_of
 
 
 def fold_identity(call: Call) -> Result:

@@ -9,8 +9,8 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lstm_spec.checkpoints.declared import Shape
 from lstm_spec.checkpoints.files import File, malformed
+from lstm_spec.checkpoints.onnx.declared import Shape
 from lstm_spec.checkpoints.shapes import check_count
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.tensors import Operator, Tensor

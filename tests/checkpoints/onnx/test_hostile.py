@@ -10,7 +10,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from lstm_spec.checkpoints import read_tensors
 from lstm_spec.errors import FileError
-from tests.checkpoints.onnx_models import (
+from tests.checkpoints.onnx.models import (
     GOOD,
     R,
     W,
@@ -91,13 +91,13 @@ HOSTILE = {
 }
 
 
-WRITTEN = (Path(__file__).parent / "onnx_refusals.txt").read_text(encoding="utf-8")
+WRITTEN = (Path(__file__).parent / "refusals.txt").read_text(encoding="utf-8")
 REFUSALS = dict(part.strip("\n").split("\n", 1) for part in WRITTEN.split("== ")[1:])
 
 
 @pytest.mark.parametrize("case", HOSTILE)
 def test_what_lies_is_refused(write, refusal, case):
-    """Each message in full, as `onnx_refusals.txt` has it."""
+    """Each message in full, as `refusals.txt` has it."""
     data, code = HOSTILE[case]
     path = write("m.onnx", data)
     finding = refusal(path)

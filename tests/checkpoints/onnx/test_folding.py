@@ -8,9 +8,9 @@ from onnx.reference import ReferenceEvaluator
 
 import lstm_spec as ls
 from lstm_spec.checkpoints import read_tensors
-from lstm_spec.checkpoints.foldable import RULES
+from lstm_spec.checkpoints.onnx.foldable import RULES
 from lstm_spec.errors import FileError
-from tests.checkpoints.onnx_models import R, W, X, branching, constants, graph, lstm, model
+from tests.checkpoints.onnx.models import R, W, X, branching, constants, graph, lstm, model
 
 make = helper.make_node
 C = {
@@ -110,7 +110,7 @@ def test_older_opsets_say_axes_and_bounds_in_attributes(tmp_path):
 def test_shapes_need_no_weight(tmp_path, monkeypatch):
     """A check of the shapes alone computes no chain."""
     loaded = []
-    monkeypatch.setattr("lstm_spec.checkpoints.folding.Folded.__call__", lambda self: loaded.append(self))
+    monkeypatch.setattr("lstm_spec.checkpoints.onnx.folding.Folded.__call__", lambda self: loaded.append(self))
     nodes = [make("Transpose", ["w"], ["W"], perm=[0, 2, 1])]
     data = model(*nodes, lstm(hidden_size=2), initializers=constants(w=W.transpose(0, 2, 1).copy(), R=R))
     (tmp_path / "m.onnx").write_bytes(data)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lstm_spec.checkpoints.calls import Call, Result, Unfoldable
 from lstm_spec.checkpoints.files import Array
-from lstm_spec.checkpoints.foldable import RULES
-from lstm_spec.checkpoints.folding import fold, fold_result
-from lstm_spec.checkpoints.scopes import Contents, Scope, Value
+from lstm_spec.checkpoints.onnx.calls import Call, Result, Unfoldable
+from lstm_spec.checkpoints.onnx.foldable import RULES
+from lstm_spec.checkpoints.onnx.folding import fold, fold_result
+from lstm_spec.checkpoints.onnx.scopes import Contents, Scope, Value
 from lstm_spec.layers.tensors import Tensor
 
 if TYPE_CHECKING:

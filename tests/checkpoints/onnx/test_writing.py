@@ -6,7 +6,7 @@ import onnxruntime
 import pytest
 
 import lstm_spec as ls
-from lstm_spec.checkpoints.onnx_writing import onnx_model
+from lstm_spec.checkpoints.onnx.writing import onnx_model
 from lstm_spec.dialects.onnx_node import node_attributes
 from lstm_spec.errors import LstmSpecError
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lstm_spec.checkpoints.folding import DOMAINS, add_folded
-from lstm_spec.checkpoints.linear_forms import Form, Term, columns, linear_form, root, total
-from lstm_spec.checkpoints.scopes import Contents, Scope, Value, label_of
+from lstm_spec.checkpoints.onnx.folding import DOMAINS, add_folded
+from lstm_spec.checkpoints.onnx.linear_forms import Form, Term, columns, linear_form, root, total
+from lstm_spec.checkpoints.onnx.scopes import Contents, Scope, Value, label_of
 from lstm_spec.errors import safe
 from lstm_spec.layers.tensors import Operator
 

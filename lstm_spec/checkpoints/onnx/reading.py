@@ -13,14 +13,14 @@ from collections.abc import Iterable, Iterator
 from io import BufferedReader
 from typing import TYPE_CHECKING, Any
 
-from lstm_spec.checkpoints.declared import declared_shapes
-from lstm_spec.checkpoints.decomposed import gather_decomposed
-from lstm_spec.checkpoints.external import is_missing, location_of
 from lstm_spec.checkpoints.files import File, Malformed, malformed
-from lstm_spec.checkpoints.folding import DOMAINS, add_folded, fold
-from lstm_spec.checkpoints.initializers import constant_of, sparse_of, tensor_of
-from lstm_spec.checkpoints.scopes import Contents, Made, Scope, Value, label_of
-from lstm_spec.checkpoints.wire import check_parts
+from lstm_spec.checkpoints.onnx.declared import declared_shapes
+from lstm_spec.checkpoints.onnx.decomposed import gather_decomposed
+from lstm_spec.checkpoints.onnx.external import is_missing, location_of
+from lstm_spec.checkpoints.onnx.folding import DOMAINS, add_folded, fold
+from lstm_spec.checkpoints.onnx.initializers import constant_of, sparse_of, tensor_of
+from lstm_spec.checkpoints.onnx.scopes import Contents, Made, Scope, Value, label_of
+from lstm_spec.checkpoints.onnx.wire import check_parts
 from lstm_spec.errors import Finding, MissingPackageError, safe
 from lstm_spec.layers.tensors import Operator, Tensors
 

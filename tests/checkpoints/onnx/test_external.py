@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 import lstm_spec as ls
 from lstm_spec.checkpoints import read_tensors
 from lstm_spec.errors import FileError
-from tests.checkpoints.onnx_models import R, W, constants, lstm, model
+from tests.checkpoints.onnx.models import R, W, constants, lstm, model
 
 
 def outside(entries, name="W", dims=(1, 8, 3)):

@@ -8,7 +8,7 @@ from onnx import AttributeProto, helper
 import lstm_spec as ls
 from lstm_spec.checkpoints import read_tensors
 from lstm_spec.errors import FileError
-from tests.checkpoints.onnx_models import R, W, X, branching, constants, graph
+from tests.checkpoints.onnx.models import R, W, X, branching, constants, graph
 
 make = helper.make_node
 OPSETS = [helper.make_opsetid("", 17), helper.make_opsetid("local", 1)]

@@ -9,9 +9,9 @@ from hypothesis.extra import numpy as stn
 from onnx import TensorProto, helper, numpy_helper
 
 from lstm_spec.checkpoints import read_tensors
-from lstm_spec.checkpoints.initializers import ELEMENTS
+from lstm_spec.checkpoints.onnx.initializers import ELEMENTS
 from lstm_spec.layers.tensors import Operator
-from tests.checkpoints.onnx_models import R, W, X, branching, constants, graph, lstm, model
+from tests.checkpoints.onnx.models import R, W, X, branching, constants, graph, lstm, model
 from tests.laws import tried
 
 

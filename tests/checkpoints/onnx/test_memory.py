@@ -9,11 +9,11 @@ import pytest
 from onnx import ModelProto
 
 from lstm_spec.checkpoints.files import Malformed
-from lstm_spec.checkpoints.wire import check_parts
-from tests.checkpoints.onnx_models import GOOD, field
+from lstm_spec.checkpoints.onnx.wire import check_parts
+from tests.checkpoints.onnx.models import GOOD, field
 
 MODEL = ModelProto.DESCRIPTOR
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 READ = """
 import resource, sys, time

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lstm_spec.checkpoints.external import external_slice
 from lstm_spec.checkpoints.files import Array, File, blamed_on, malformed
+from lstm_spec.checkpoints.onnx.external import external_slice
 from lstm_spec.checkpoints.shapes import checked_shape
 from lstm_spec.errors import safe
 from lstm_spec.layers.tensors import Tensor
