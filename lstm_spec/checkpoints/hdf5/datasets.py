@@ -15,9 +15,9 @@ from io import BufferedIOBase, BufferedReader, BytesIO
 from typing import TYPE_CHECKING, Any
 from zipfile import ZipInfo
 
+from lstm_spec.checkpoints.archives import opened_member
 from lstm_spec.checkpoints.files import File, malformed
 from lstm_spec.checkpoints.hdf5.heaps import Passable
-from lstm_spec.checkpoints.npz import opened_member
 from lstm_spec.checkpoints.shapes import check_count, checked_shape
 from lstm_spec.checkpoints.windows import Window
 from lstm_spec.errors import MissingPackageError, safe

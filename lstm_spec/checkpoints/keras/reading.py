@@ -12,13 +12,13 @@ from io import BufferedReader
 from typing import Any
 from zipfile import ZipInfo
 
+from lstm_spec.checkpoints.archives import KNOWN_FLAGS, METHODS, check_places, opened_member, read_directory
 from lstm_spec.checkpoints.files import File, malformed
 from lstm_spec.checkpoints.hdf5.datasets import MAX_TEXT, Contents, Source, walk
 from lstm_spec.checkpoints.hdf5.values import Values
 from lstm_spec.checkpoints.keras.config import Configuration, Described, read_configuration
 from lstm_spec.checkpoints.keras.json_data import parse_json
 from lstm_spec.checkpoints.keras.names import Part, find_parts, match_parts, name_datasets
-from lstm_spec.checkpoints.npz import KNOWN_FLAGS, METHODS, check_places, opened_member, read_directory
 from lstm_spec.checkpoints.shapes import check_count
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.tensors import Operator, Tensor, Tensors

@@ -12,17 +12,16 @@ from collections.abc import Mapping
 from io import BufferedReader
 from typing import Any
 
+from lstm_spec.checkpoints.archives import KNOWN_FLAGS, LOCAL_SIZE, check_places, odd_member, read_directory
 from lstm_spec.checkpoints.files import File, malformed, take
-from lstm_spec.checkpoints.npz import KNOWN_FLAGS, check_places, read_directory
 from lstm_spec.checkpoints.shapes import check_count
 from lstm_spec.checkpoints.torch.names import Found, find_tensors
 from lstm_spec.checkpoints.torch.pickles import MAX_PICKLE, Source, read_pickle
 from lstm_spec.checkpoints.torch.tensors import KNOWN, Storage, collector
-from lstm_spec.checkpoints.torch.values import Order, Region, begin_of, odd_member
+from lstm_spec.checkpoints.torch.values import Order, Region, begin_of
 from lstm_spec.errors import safe
 
 PICKLE = "data.pkl"
-LOCAL_SIZE = 30
 MAX_SMALL = 100
 ORDERS: Mapping[bytes, Order] = {b"little": "<", b"big": ">"}
 

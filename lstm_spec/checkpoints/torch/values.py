@@ -10,9 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lstm_spec.checkpoints.files import Array, File, Malformed, malformed, read_array
-from lstm_spec.checkpoints.npz import opened_member
-from lstm_spec.errors import safe
+from lstm_spec.checkpoints.archives import odd_member, opened_member
+from lstm_spec.checkpoints.files import Array, File, read_array
 
 Order = Literal["<", ">"]
 
@@ -69,8 +68,3 @@ def begin_of(stream: BufferedReader, info: zipfile.ZipInfo, end: int) -> int:
     if begin + info.file_size > end:
         raise odd_member(info.filename, "it overlaps another, or ends after the file")
     return begin
-
-
-def odd_member(name: str, because: str) -> Malformed:
-    """The error for a member that is not as PyTorch writes it."""
-    return malformed("archive", f"the member {safe(name)} is refused", because=because)
