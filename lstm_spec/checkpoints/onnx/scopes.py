@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lstm_spec.checkpoints.files import File, malformed
+from lstm_spec.checkpoints.names import Names
 from lstm_spec.checkpoints.onnx.declared import Shape
 from lstm_spec.checkpoints.shapes import check_count
 from lstm_spec.errors import Finding, safe
@@ -94,21 +95,6 @@ class Scope:
             if attribute.name == name:
                 return self.options.get(attribute.ref_attr_name) if attribute.ref_attr_name else attribute
         return None
-
-
-@dataclass(slots=True)
-class Names:
-    """Gives each name once; the second `a` becomes `a#2`."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def claim(self, name: str) -> str:
-        claimed = name
-        while claimed in self.counts:
-            self.counts[name] += 1
-            claimed = f"{name}#{self.counts[name]}"
-        self.counts[claimed] = 1
-        return claimed
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from lstm_spec.checkpoints.files import File, Slice, malformed
-from lstm_spec.checkpoints.onnx.scopes import Names
+from lstm_spec.checkpoints.names import Names
 from lstm_spec.checkpoints.shapes import MAX_TENSORS, check_count, checked_shape
 from lstm_spec.checkpoints.tflite.cells import Node, gated_sums, split_basic
 from lstm_spec.checkpoints.tflite.flatbuffer import FLOAT, INT8, INT32, INT64, UINT8, UINT32, UINT64, Buffer, Table
