@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from io import BufferedReader
 
 from lstm_spec.checkpoints.files import File, Malformed, blamed_on, malformed, opened
-from lstm_spec.checkpoints.keras import read_hdf5, read_keras
-from lstm_spec.checkpoints.msgpack import read_msgpack
+from lstm_spec.checkpoints.keras.reading import read_hdf5, read_keras
+from lstm_spec.checkpoints.msgpack.reading import read_msgpack
 from lstm_spec.checkpoints.npy import read_npy
 from lstm_spec.checkpoints.npz import read_npz
-from lstm_spec.checkpoints.onnx import read_onnx
+from lstm_spec.checkpoints.onnx.reading import read_onnx
 from lstm_spec.checkpoints.remote import is_url, opened_remote
 from lstm_spec.checkpoints.safetensors import read_safetensors
-from lstm_spec.checkpoints.tflite import read_tflite
-from lstm_spec.checkpoints.torch import read_torch
+from lstm_spec.checkpoints.tflite.reading import read_tflite
+from lstm_spec.checkpoints.torch.reading import read_torch
 from lstm_spec.errors import safe
 from lstm_spec.layers.tensors import Tensors
 

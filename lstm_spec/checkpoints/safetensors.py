@@ -1,4 +1,4 @@
-"""A safetensors file → `Tensors`, from its header alone.
+"""A safetensors file → `Tensors`, from its header alone; and arrays by name → such a file.
 
 The file is a 64-bit little-endian length, that many bytes of JSON, and the tensors' bytes. What the format's page
 forbids is refused, duplicate keys and a leading space too, which the reference reader lets pass.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BufferedReader
 from itertools import accumulate
@@ -17,7 +18,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from lstm_spec.checkpoints.files import Bfloat16, File, Malformed, Slice, malformed, take
+from lstm_spec.checkpoints.files import Array, Bfloat16, File, Malformed, Slice, malformed, take
 from lstm_spec.checkpoints.shapes import MAX_TENSORS, check_count, checked_shape
 from lstm_spec.errors import safe
 from lstm_spec.layers.tensors import Tensor, Tensors
@@ -66,6 +67,8 @@ DTYPES = {
     "F6_E3M2": Dtype("float6_e3m2fn", 6),
     "F4": Dtype("float4_e2m1fn", 4),
 }
+# What is written, by NumPy's name.
+WRITTEN = {"float32": "F32", "float64": "F64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,3 +216,19 @@ def check_tiling(entries: list[Entry], size: int) -> None:
         raise malformed("truncated", f"the file ends before {before} does", expected=f"{at} bytes", found=f"{size}")
     if at < size:
         raise malformed("offsets", "bytes follow that belong to no tensor", expected=f"{at} bytes", found=f"{size}")
+
+
+def safetensors_bytes(tensors: Mapping[str, Array]) -> bytes:
+    """A safetensors file: 8 bytes of length, a JSON header padded to 8, the tensors one behind the other."""
+    header: dict[str, Any] = {}
+    at = 0
+    for name, array in tensors.items():
+        header[name] = {
+            "dtype": WRITTEN[array.dtype.name],
+            "shape": list(array.shape),
+            "data_offsets": [at, at := at + array.nbytes],
+        }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    little = (np.ascontiguousarray(a, a.dtype.newbyteorder("<")).tobytes() for a in tensors.values())
+    return len(text).to_bytes(8, "little") + text + b"".join(little)

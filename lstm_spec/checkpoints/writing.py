@@ -1,13 +1,12 @@
 """Tensors by name → the bytes of a file: npz, safetensors, a PyTorch state dict, a Flax tree. The same arrays, the same
 bytes.
 
-A file is written whole or not at all: beside its place first, and then moved there.
+A writer is one line of `WRITERS`. A file is written whole or not at all: beside its place first, and then moved there.
 """
 
 from __future__ import annotations
 
 import io
-import json
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -16,13 +15,13 @@ from typing import IO, Any
 
 import numpy as np
 
-from lstm_spec.checkpoints.msgpack_writing import msgpack_bytes
-from lstm_spec.checkpoints.torch_writing import torch_bytes
+from lstm_spec.checkpoints.msgpack.writing import msgpack_bytes
+from lstm_spec.checkpoints.safetensors import safetensors_bytes
+from lstm_spec.checkpoints.torch.writing import torch_bytes
 from lstm_spec.errors import FileError, Finding, safe
 from lstm_spec.layers.weights import write_npz
 
 Array = np.ndarray[Any, Any]
-SAFETENSORS_DTYPES = {"float32": "F32", "float64": "F64"}
 
 
 def npz_bytes(tensors: Mapping[str, Array]) -> bytes:
@@ -30,22 +29,6 @@ def npz_bytes(tensors: Mapping[str, Array]) -> bytes:
     file = io.BytesIO()
     write_npz(file, tensors)
     return file.getvalue()
-
-
-def safetensors_bytes(tensors: Mapping[str, Array]) -> bytes:
-    """A safetensors file: 8 bytes of length, a JSON header padded to 8, the tensors one behind the other."""
-    header: dict[str, Any] = {}
-    at = 0
-    for name, array in tensors.items():
-        header[name] = {
-            "dtype": SAFETENSORS_DTYPES[array.dtype.name],
-            "shape": list(array.shape),
-            "data_offsets": [at, at := at + array.nbytes],
-        }
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    little = (np.ascontiguousarray(a, a.dtype.newbyteorder("<")).tobytes() for a in tensors.values())
-    return len(text).to_bytes(8, "little") + text + b"".join(little)
 
 
 WRITERS: Mapping[str, Callable[[Mapping[str, Array]], bytes]] = {

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lstm_spec.checkpoints.keras_writing import KerasLayer, keras_legacy, keras_weights
-from lstm_spec.checkpoints.onnx_writing import Chain, Node, onnx_chains
+from lstm_spec.checkpoints.keras.writing import KerasLayer, keras_legacy, keras_weights
+from lstm_spec.checkpoints.onnx.writing import Chain, Node, onnx_chains
 from lstm_spec.checkpoints.writing import WRITERS, write_bytes
 from lstm_spec.errors import Finding, OptionError, safe
 

@@ -19,9 +19,10 @@ from lstm_spec.render.mathematics import symbol
 from lstm_spec.render.tables import Table
 from lstm_spec.symbolic.algebra import Call, Name, Node, Number, Subtract, names
 from lstm_spec.symbolic.block_text import explain_factors, partial, sum_latex, sum_text
-from lstm_spec.symbolic.blocks import Factor, Jacobian, Sum, Term
+from lstm_spec.symbolic.blocks import Jacobian
 from lstm_spec.symbolic.bounds import bound_cell
 from lstm_spec.symbolic.cell import Cell
+from lstm_spec.symbolic.matrix_sums import Factor, Sum, Term
 from lstm_spec.symbolic.printing import text
 
 Array = np.ndarray[Any, Any]

@@ -12,7 +12,8 @@ from lstm_spec.symbolic.algebra import Call, Name, Node, Number
 from lstm_spec.symbolic.printing import latex, text
 
 if TYPE_CHECKING:
-    from lstm_spec.symbolic.blocks import Factor, Jacobian, Sum, Term
+    from lstm_spec.symbolic.blocks import Jacobian
+    from lstm_spec.symbolic.matrix_sums import Factor, Sum, Term
 
 Symbols = Callable[[str], str]
 ATOMS = (Name, Number, Call)

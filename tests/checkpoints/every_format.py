@@ -18,14 +18,14 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save as save_safetensors
 
-from tests.checkpoints.onnx_models import X, graph, lstm
-from tests.checkpoints.pickled import archive, saved, state_dict, tensor
-from tests.checkpoints.test_keras_archive import archive as keras_archive
-from tests.checkpoints.test_keras_archive import lstm as keras_lstm
-from tests.checkpoints.test_keras_archive import model as keras_model
-from tests.checkpoints.test_msgpack import array as flax_array
-from tests.checkpoints.test_msgpack import sized, text
-from tests.checkpoints.tflite_models import UNIDIRECTIONAL, Model, Vector, one_lstm, options
+from tests.checkpoints.keras.test_archive import archive as keras_archive
+from tests.checkpoints.keras.test_archive import lstm as keras_lstm
+from tests.checkpoints.keras.test_archive import model as keras_model
+from tests.checkpoints.msgpack.test_reading import array as flax_array
+from tests.checkpoints.msgpack.test_reading import sized, text
+from tests.checkpoints.onnx.models import X, graph, lstm
+from tests.checkpoints.tflite.models import UNIDIRECTIONAL, Model, Vector, one_lstm, options
+from tests.checkpoints.torch.pickled import archive, saved, state_dict, tensor
 
 HUGE = 2**40
 EVIL = "evil\x1b[31m\x9b2J\r\x07\u202e\x1b]52;c;Zm9v\x07."

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
 from lstm_spec.checkpoints import read_tensors
-from lstm_spec.checkpoints.npz import MAX_DIRECTORY
+from lstm_spec.checkpoints.archives import MAX_DIRECTORY
 from lstm_spec.errors import FileError
 from tests.laws import tried
 

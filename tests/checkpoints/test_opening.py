@@ -18,7 +18,7 @@ import pytest
 
 from lstm_spec.checkpoints import opening, read_tensors
 from lstm_spec.errors import FileError, MissingPackageError
-from tests.checkpoints.pickled import saved
+from tests.checkpoints.torch.pickled import saved
 
 ROOT = Path(__file__).parents[2]
 HEADER = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()

@@ -16,7 +16,7 @@ import lstm_spec as ls
 from lstm_spec.checkpoints.opening import BY_SUFFIX, FORMATS
 from tests.checkpoints import every_format
 from tests.checkpoints.every_format import EVIL, GOOD, HUGE_ONES, NAMED, UNREAD, npy, onnx
-from tests.checkpoints.pickled import archive, call, stream, text
+from tests.checkpoints.torch.pickled import archive, call, stream, text
 
 ROOT = Path(__file__).parents[2]
 READ = {name for name, known in FORMATS.items() if known.read is not None}

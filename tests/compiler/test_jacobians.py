@@ -17,9 +17,10 @@ from lstm_spec.compiler.products import log_products
 from lstm_spec.errors import SizeError
 from lstm_spec.layers.layer import Layer
 from lstm_spec.symbolic import algebra as a
-from lstm_spec.symbolic.blocks import Factor, Sum, derive_jacobian
+from lstm_spec.symbolic.blocks import derive_jacobian
 from lstm_spec.symbolic.cell import Cell
 from lstm_spec.symbolic.language import parse
+from lstm_spec.symbolic.matrix_sums import Factor, Sum
 from tests.compiler.oracle import Array, random_inputs
 
 STEPS, SAMPLES = 2, 2

@@ -1,4 +1,7 @@
-"""Sets of tensors that conform, under each party's names; written by hand, without a dialect. n = 3, k = 4, B = 2."""
+"""Sets of tensors that conform, under each party's names, written by hand, without a dialect; what a report says.
+
+n = 3, k = 4, B = 2.
+"""
 
 from __future__ import annotations
 
@@ -102,3 +105,12 @@ def onnx_model(
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 14)])
     model.ir_version = 8
     return bytes(model.SerializeToString())
+
+
+def blamed(report, name, derived, found):
+    """The findings that name the tensor, with the derived and the found shape."""
+    return [f for f in report.findings if f.at.endswith(f" : {name}") and derived in f.expected and found in f.found]
+
+
+def messages(report):
+    return [str(finding) for finding in report.findings]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import lstm_spec as ls
-from lstm_spec.checkpoints.tflite import SLOTS
+from lstm_spec.checkpoints.tflite.reading import SLOTS
 from tests.cases.test_vectors import ALL, Case, array, as_weights, hold
-from tests.checkpoints.tflite_models import BIDIRECTIONAL, LSTM, UNIDIRECTIONAL, Model, one_lstm, options, quantization
+from tests.checkpoints.tflite.models import BIDIRECTIONAL, LSTM, UNIDIRECTIONAL, Model, one_lstm, options, quantization
 
 Array = np.ndarray[Any, Any]
 CASES = [case for case in ALL if case["id"].startswith("tflite/")]

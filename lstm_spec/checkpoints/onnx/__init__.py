@@ -1,0 +1,15 @@
+"""An ONNX model ↔ its constants, and its LSTM, GRU and RNN nodes. Nothing of it is run.
+
+wire            the file's bytes, counted before they are parsed
+declared        the shapes that a graph declares
+external        where a tensor's values lie in a second file, held against the rules
+initializers    one constant → `Tensor`
+scopes          what a name means in a graph, and what has been found so far
+calls           a node over constants, as a rule sees it
+foldable        a rule for each operator: the shape of what it makes, and how its values follow
+folding         a name → the constant that it stands for, by these rules
+linear_forms    a name → the sum of products that it is
+decomposed      an LSTM in simple nodes → an operator, by the two above
+reading         the model → `Tensors`, from all of these: `read_onnx`
+writing         layers and their weights → the bytes of a model: `onnx_model`, `onnx_chains`
+"""

@@ -1,0 +1,135 @@
+"""The names of an ONNX graph: what each one means there, and in the graphs and functions around it.
+
+A name is a constant of the file, or made by a node, or given from outside. Nothing is computed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lstm_spec.checkpoints.files import File, malformed
+from lstm_spec.checkpoints.names import Names
+from lstm_spec.checkpoints.onnx.declared import Shape
+from lstm_spec.checkpoints.shapes import check_count
+from lstm_spec.errors import Finding, safe
+from lstm_spec.layers.tensors import Operator, Tensor
+
+if TYPE_CHECKING:
+    from onnx import AttributeProto, FunctionProto, NodeProto
+
+MAX_OPERATORS = 10_000
+Function = tuple[str, str]  # its domain and its name
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A value that a node makes: its output number `index`."""
+
+    node: NodeProto
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A constant: its tensor, and how much work its values are (`cost` in elements, `depth` in nodes)."""
+
+    tensor: Tensor
+    cost: int = 1
+    depth: int = 0
+
+
+@dataclass(slots=True)
+class Scope:
+    """The names of one graph: each is the key of a constant in `Tensors`, or None where it is computed; and shapes.
+
+    In a function, `given` are its inputs, as names of the scope that calls it, and `options` the call's attributes.
+    `kind` is the type of the node that holds the graph. `values` keeps what has been folded: a `Value`, or the words
+    why a name is none.
+    """
+
+    path: str = ""
+    outer: Scope | None = None
+    depth: int = 0
+    keys: dict[str, str | None] = field(default_factory=dict)
+    shapes: MutableMapping[str, Shape] = field(default_factory=dict)
+    made: dict[str, Made] = field(default_factory=dict)
+    given: dict[str, tuple[Scope, str]] = field(default_factory=dict)
+    options: dict[str, AttributeProto] = field(default_factory=dict)
+    values: dict[str, Value | str] = field(default_factory=dict)
+    calls: tuple[Function, ...] = ()
+    kind: str = ""
+
+    def define(self, name: str, key: str | None) -> None:
+        """Raises Malformed when the graph has defined the name before."""
+        if name in self.keys:
+            raise malformed("duplicate", f"the graph defines {safe(name)} twice", where=self.path)
+        self.keys[name] = key
+
+    def owner(self, name: str) -> tuple[Scope, str]:
+        """The graph that defines the name, and its name there. Raises Malformed when it means nothing."""
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope.given:
+                scope, name = scope.given[name]
+                continue
+            if name in scope.keys:
+                return scope, name
+            scope = scope.outer
+        raise malformed("undefined", f"nothing in the graph defines {safe(name)}", where=self.path)
+
+    def maker(self, name: str) -> tuple[Made, Scope] | None:
+        """The node that makes what the name means, and the graph it stands in; None where no node does."""
+        owner, own = self.owner(name)
+        made = owner.made.get(own)
+        return (made, owner) if made else None
+
+    def join(self, name: str) -> str:
+        """A name of this graph as it is told from the names of other graphs."""
+        return f"{self.path}/{name.lstrip('/')}" if self.path else name
+
+    def attribute(self, node: NodeProto, name: str) -> AttributeProto | None:
+        """A node's attribute; in a function it may refer to one of the call."""
+        for attribute in node.attribute:
+            if attribute.name == name:
+                return self.options.get(attribute.ref_attr_name) if attribute.ref_attr_name else attribute
+        return None
+
+
+@dataclass(slots=True)
+class Contents:
+    """What has been found so far."""
+
+    path: str
+    file: File | None = None
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    operators: list[Operator] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    functions: dict[Function, FunctionProto] = field(default_factory=dict)
+    called: set[Function] = field(default_factory=set)
+    folded: dict[int, tuple[Value, str]] = field(default_factory=dict)
+    lacking: dict[str, None] = field(default_factory=dict)
+    scopes: int = 0
+    keys: Names = field(default_factory=Names)
+    places: Names = field(default_factory=Names)
+
+    def add(self, tensor: Tensor) -> str:
+        self.tensors[tensor.name] = tensor
+        check_count(len(self.tensors))
+        return tensor.name
+
+    def place(self, label: str) -> str:
+        """The path of one more recurrent node, for people."""
+        if len(self.operators) + len(self.findings) >= MAX_OPERATORS:
+            raise malformed("too-large", "the model has too many recurrent nodes", expected=f"at most {MAX_OPERATORS}")
+        return self.places.claim(safe(label))
+
+    def miss(self, message: str, where: str, because: str = "", found: str = "") -> None:
+        at = " : ".join(filter(None, (safe(self.path, None), where)))
+        self.findings.append(Finding("unread", message, at=at, because=because, found=found))
+
+
+def label_of(node: NodeProto) -> str:
+    """The node's name; for one without, its type and what it makes, as in `LSTM:Y`."""
+    return node.name or ":".join((node.op_type, *[name for name in node.output if name][:1]))

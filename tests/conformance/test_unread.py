@@ -1,0 +1,95 @@
+"""What looks recurrent and is in no reading: other cells, lone tensors, names in no dialect; and no LSTM at all."""
+
+from __future__ import annotations
+
+import pytest
+
+import lstm_spec as ls
+from lstm_spec.errors import TensorError
+from tests.conformance.sets import drawn, keras_names, messages, torch_names
+
+
+@pytest.mark.parametrize("cell", [True, False])
+@pytest.mark.parametrize(("gates", "kind"), [(3, "GRU"), (1, "simple RNN")])
+def test_another_cell_in_pytorchs_names(gates, kind, cell):
+    tensors = torch_names("enc.", gates=gates, cell=cell) | drawn({"fc.weight": (2, 4)})
+    report = ls.check(tensors)
+    assert messages(report) == [
+        f"error[unread]: enc is a {kind}, by the rows of its recurrent matrix; this version reads LSTMs\n"
+        f"  at       arrays : {', '.join(name for name in tensors if name.startswith('enc'))}"
+    ]
+    assert (report.ok, report.layers, report.other) == (False, (), ("fc.weight",))
+
+
+@pytest.mark.parametrize("biases", [(12,), (2, 12), None])
+def test_a_gru_in_keras_names(biases):
+    """With `reset_after` its bias has two rows."""
+    tensors = keras_names("gru/gru_cell/", gates=3, bias=False)
+    tensors |= drawn({"gru/gru_cell/bias": biases} if biases else {})
+    (finding,) = ls.check(tensors).findings
+    assert finding.message == "gru/gru_cell is a GRU, by the rows of its recurrent matrix; this version reads LSTMs"
+
+
+def test_a_gru_beside_an_lstm_is_not_passed_over():
+    report = ls.check(torch_names("a.") | torch_names("b.", gates=3), numbers=False)
+    assert ([f.where for f in report.layers], report.ok) == (["a"], False)
+    assert report.verdict == "does not conform: 1 LSTM layer, 1 error"
+
+
+def test_a_gru_of_our_own_is_no_lstm(tmp_path):
+    layer = ls.Layer(ls.cells.get("gru"), n=3, k=4)
+    layer.random(0).save(tmp_path / "gru.npz")
+    assert not ls.check(tmp_path / "gru.npz").ok
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lstm.i2h.weight",
+        "decoder/rnn/weights",
+        "my_GRU_matrix",
+        "weight_hh_l0_extra",
+        "enc/weight_ih_l0",
+        "x\nweight_hh_l0",
+        "weight_ih_l9999",
+    ],
+)
+def test_a_recurrent_name_in_no_reading_is_unread(name):
+    report = ls.check(torch_names("enc.") | drawn({name: (16, 4)}), numbers=False)
+    assert [f.code for f in report.findings] == ["unread"]
+    assert not report.ok
+    assert name not in report.other
+
+
+def test_lone_biases_are_unread():
+    report = ls.check(torch_names("enc.") | drawn({"dec.bias_ih_l0": (16,), "dec.bias_hh_l0": (16,)}), numbers=False)
+    assert [f.found for f in report.findings] == ["dec.bias_ih_l0 (16,), dec.bias_hh_l0 (16,)"]
+
+
+def test_a_name_inside_a_told_name_is_still_told():
+    """`rnn.w` is part of the text of `rnn.weight_ih_l0`'s finding, and no part of what it tells."""
+    tensors = torch_names("rnn.", gates=3) | drawn({"rnn.w": (16, 4)})
+    assert len(ls.check(tensors).findings) == 2
+
+
+def test_no_lstm_at_all():
+    with pytest.raises(TensorError) as caught:
+        ls.check(drawn({"fc.weight": (2, 4), "fc.bias\x1b[31m": (2,)}))
+    assert str(caught.value) == (
+        "error[no-lstm]: there is no LSTM here\n"
+        "  at       arrays\n"
+        "  expected names such as weight_ih_l0, recurrent_kernel or l0.W_f, or an ONNX operator LSTM\n"
+        "  found    2 tensors: fc.weight, fc.bias\\x1b[31m"
+    )
+    with pytest.raises(TensorError) as caught:
+        ls.read(drawn({f"fc{i}.weight": (2, 4) for i in range(8)}))
+    assert str(caught.value).splitlines()[-1] == (
+        "  found    8 tensors: fc0.weight, fc1.weight, fc2.weight, fc3.weight, fc4.weight and 3 more"
+    )
+    with pytest.raises(TensorError, match="no tensors at all"):
+        ls.check({})
+
+
+def test_what_is_unread_is_why_nothing_can_be_read():
+    with pytest.raises(TensorError, match=r"^error\[unread\]: enc is a GRU"):
+        ls.read(torch_names("enc.", gates=3))
