@@ -250,6 +250,7 @@ ASSUMED = [
     ("tflite", "", "no cell_clip, no proj_clip"),
     ("webnn", "", "layout = iofg"),
     ("kaldi", "", "delay = -1"),
+    ("kaldi", "", "decay-time = -1"),
 ]
 
 
