@@ -114,9 +114,10 @@ def read_group(group: Group, tensors: Tensors) -> Reading | Finding:
 def _direction(group: Group, layer: Layer, tensors: Tensors) -> Direction:
     """From the names; where directions lie on an axis, from its length in most tensors."""
     if group.dialect.directions == "axis":
+        axis = int(group.dialect.layer_axis)  # behind the layers, which are always 1
         ranks = {t.packing.name: len(t.shape) for t in group.dialect.tensors(layer)}
         shapes = {kind: tensors[name].shape for (kind, _, _), name in group.found.items()}
-        lengths = Counter(shape[0] for kind, shape in shapes.items() if len(shape) == ranks.get(kind))
+        lengths = Counter(shape[axis] for kind, shape in shapes.items() if len(shape) == ranks.get(kind))
         return "both" if lengths[2] > lengths[1] else "forward"
     reverses = {reverse for _, _, reverse in group.found}
     if reverses == {True} and group.dialect.reverse_alone:

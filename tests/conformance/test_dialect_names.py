@@ -15,7 +15,7 @@ OPTIONS = {
     "haiku": {"forget_bias": 1},
 }
 OPTIONS |= {name: {"bias": "two"} for name in ("cudnn", "mxnet", "burn", "candle", "webnn", "pytorch", "tinygrad")}
-OPTIONS |= {name: {"bias": "two"} for name in ("chainer-nstep", "tf-keras-cudnn")}
+OPTIONS |= {name: {"bias": "two"} for name in ("chainer-nstep", "tf-keras-cudnn", "onnx")}
 
 
 def tensors_of(name, prefix="", **more):
@@ -78,6 +78,16 @@ def test_the_names_decide(name, prefix):
     expected = ls.lstm(N, K, **(OPTIONS.get(name, {}) | PEEPHOLED.get(name, {})))
     assert layer.cell == expected.cell
     assert all(np.array_equal(weights[part], a) for part, a in expected.random(0).items())
+
+
+@pytest.mark.parametrize("name", [name for name, dialect in DIALECTS.items() if dialect.directions == "axis"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_the_axis_of_directions_decides(name, bidirectional):
+    """In oneDNN it is the second one, behind the layers."""
+    tensors = tensors_of(name, bidirectional=bidirectional)
+    assert found(tensors, name) == [name]
+    layer, _ = ls.read(tensors, dialect=name)
+    assert layer.direction == ("both" if bidirectional else "forward")
 
 
 def test_keras_weights_with_the_names_of_their_variables():
@@ -240,6 +250,7 @@ ASSUMED = [
     ("tflite", "", "no cell_clip, no proj_clip"),
     ("webnn", "", "layout = iofg"),
     ("kaldi", "", "delay = -1"),
+    ("kaldi", "", "decay-time = -1"),
 ]
 
 

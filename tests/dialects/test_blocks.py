@@ -60,7 +60,7 @@ FACTS = [  # ../shared/dialects.md §1, as a person reads it there
     ("embarc-mli", "igfo", "columns, on an axis", "0, 1", "h, c", "published"),
     ("coreml", "ifog", "rows", "0, 1", "h, c", "cited"),
     ("burn", "ifog", "columns, per gate", "0, 2", "c, h", "published"),
-    ("kaldi", "ifog", "rows of [x, h], per gate", "0, 1", "h, c", "cited"),
+    ("kaldi", "ifog", "rows of [x, h], per gate", "0, 1", "h, c", "run"),
     ("webnn", "iofg", "rows", "0, 2", "h, c", "published"),
 ]
 
