@@ -35,7 +35,7 @@ LASAGNE = Dialect(
     assumed=(
         ("nonlinearities = sigmoid, tanh, tanh", ""),
         ("backwards = False", ""),
-        ("the peephole of o = inside its sigmoid; release 0.1 has it behind", "p_o"),
+        ("the peephole of o = inside its sigmoid (release 0.1: behind it)", "p_o"),
     ),
     realigned=True,
     padding="repeats the last output; backwards the state it starts from",

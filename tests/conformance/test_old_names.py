@@ -177,4 +177,4 @@ def test_with_peepholes_it_is_said_where_the_last_one_stands():
     for options, said in (({"peephole": True}, True), ({}, False)):
         layer = ls.lstm(5, 4, **options)
         report = ls.check(LASAGNE.pack(layer.random(0), layer))
-        assert ("the peephole of o = inside its sigmoid; release 0.1 has it behind" in str(report)) is said
+        assert ("the peephole of o = inside its sigmoid (release 0.1: behind it)" in str(report)) is said

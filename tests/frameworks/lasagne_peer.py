@@ -183,7 +183,7 @@ def test_its_output_gate_may_exceed_1():
 
 def test_the_report_says_which_peephole_is_assumed():
     _, live, _, _ = peeped("float32")
-    assert "release 0.1 has it behind" in str(ls.check(tensors(live)))
+    assert "release 0.1: behind it" in str(ls.check(tensors(live)))
     assert "release 0.1" not in str(ls.check(tensors(make(case_of((5, 4, 2), "float32", **PLAIN)))))
 
 
