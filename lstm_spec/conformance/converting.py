@@ -101,7 +101,7 @@ def _pieces(recognized: Recognized, at: str | None, tensors: Tensors, layer: Lay
         found, weights = load_reading(reading, tensors)
         found = found if layer is None else found.with_(cell=layer.cell)
         said = reading.operator.attributes if reading.operator else {}
-        notes = _widened(reading, weights, tensors)
+        notes = (*_widened(reading, weights, tensors), *_left_behind(reading, tensors))
         pieces.append(Piece(reading.where, reading.dialect.name, found, weights, said, notes))
     joined = join_pieces(pieces, tensors.origin)
     if at is None or at in own:
@@ -117,6 +117,13 @@ def _widened(reading: Reading, weights: Weights, tensors: Tensors) -> tuple[str,
     half = sorted(HALVES & {tensors[name].dtype for name in reading.names.values()})
     wide = next(iter(weights.values())).dtype
     return (f"{', '.join(half)} is written as {wide}, which holds it exactly",) if half else ()
+
+
+def _left_behind(reading: Reading, tensors: Tensors) -> Iterator[str]:
+    """A state that the source starts from is no weight, and no target has a place for it; zeros are no loss."""
+    loaded = {name: tensors[name].load for name in reading.constants}
+    if told := [name for name, load in loaded.items() if load is None or load().any()]:
+        yield f"{', '.join(map(safe, told))}: the state it starts from, which stays behind"
 
 
 def _doubts(weights: Weights) -> Iterator[str]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from lstm_spec.cells.family import LstmOptions, lstm_cell
 from lstm_spec.conformance.keras_options import read_keras_options
+from lstm_spec.conformance.numbered import LAYER_SAYS, Key, number_cells
 from lstm_spec.conformance.operators import apply_live_options
 from lstm_spec.conformance.readings import KINDS, Reading, place
 from lstm_spec.dialects import Dialect, Packing
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.layer import Direction, Layer
 from lstm_spec.layers.tensors import Tensors
-
-Key = tuple[str, int, bool]  # the kind of tensor, its layer, whether it is of the reverse direction
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +96,13 @@ def read_group(group: Group, tensors: Tensors) -> Reading | Finding:
     if gates in (1, 3):
         kind = "GRU" if gates == 3 else "simple RNN"
         return _other_cell(where, kind, "by the rows of its recurrent matrix", group, tensors)
+    if dialect.cells_numbered:
+        try:
+            found = number_cells(found, dialect, {name: tensors[name].shape for name in group.names})
+        except ValueError as both:
+            return Finding("ambiguous", f"{safe(where)} is {both}", at, help=LAYER_SAYS.format(dialect.name))
+    initial = {name: ("B", "k") for (kind, _, _), name in found.items() if kind in dialect.initial}
+    found = {key: name for key, name in found.items() if name not in initial}
     layers = 1 + max(index for _, index, _ in found)
     if absent := sorted(set(range(layers)) - {index for _, index, _ in found}):
         numbers = ", ".join(map(str, absent[:5]))
@@ -105,13 +111,25 @@ def read_group(group: Group, tensors: Tensors) -> Reading | Finding:
     said, problems = read_keras_options(operator, at)
     options = dialect.options(group.kinds) | said
     layer = Layer(lstm_cell(LstmOptions(**options)), layers=layers, layout="batch" if dialect.batch_first else "time")
-    layer = layer.with_(direction=_direction(group, layer, tensors))
+    layer = layer.with_(direction=_direction(group, found, layer, tensors))
     layer = apply_live_options(layer, operator)
-    names = {dialect.write_name(kind, index, reverse): name for (kind, index, reverse), name in found.items()}
-    return Reading(where, dialect, layer, names, operator, problems=tuple(problems))
+    names = {dialect.write_name(*key, layer.directions): name for key, name in found.items()}
+    problems += [_starts_elsewhere(list(initial), at)] if initial else []
+    return Reading(where, dialect, layer, names, operator, initial, tuple(problems))
 
 
-def _direction(group: Group, layer: Layer, tensors: Tensors) -> Direction:
+def _starts_elsewhere(names: list[str], at: str) -> Finding:
+    """A note: `read` gives weights, and what a layer starts from is no weight of it."""
+    return Finding(
+        "state",
+        f"{', '.join(map(safe, names))}: the state it starts from, unless it is given another",
+        at=at,
+        help="give it to what runs the weights, which starts from zeros",
+        severity="note",
+    )
+
+
+def _direction(group: Group, found: Mapping[Key, str], layer: Layer, tensors: Tensors) -> Direction:
     """From the names; where directions lie on an axis, from its length in most tensors."""
     if group.dialect.directions == "axis":
         axis = int(group.dialect.layer_axis)  # behind the layers, which are always 1
@@ -119,7 +137,7 @@ def _direction(group: Group, layer: Layer, tensors: Tensors) -> Direction:
         shapes = {kind: tensors[name].shape for (kind, _, _), name in group.found.items()}
         lengths = Counter(shape[axis] for kind, shape in shapes.items() if len(shape) == ranks.get(kind))
         return "both" if lengths[2] > lengths[1] else "forward"
-    reverses = {reverse for _, _, reverse in group.found}
+    reverses = {reverse for _, _, reverse in found}
     if reverses == {True} and group.dialect.reverse_alone:
         return "reverse"
     return "both" if True in reverses else "forward"

@@ -41,12 +41,20 @@ class Reading:
         for known, source in self.names.items():
             if source.endswith(known):
                 return source.removesuffix(known) + own
-        wanted = self.dialect.pattern.fullmatch(own)
-        for source in self.names.values():  # `cell.weight_ih`, `lstm/kernel:0`: the rest of the name stays
-            if wanted and (match := self.dialect.pattern.fullmatch(source)):
-                start, end = match.span("tensor")
-                return source[:start] + wanted["tensor"] + source[end:]
+        if wanted := self.dialect.pattern.fullmatch(own):
+            cell = self._cell(own)
+            neighbours = sorted(self.names.items(), key=lambda item: self._cell(item[0]) != cell)
+            for _, source in neighbours:  # `cell.weight_ih`, `lstm/kernel:0`: the rest of the name stays
+                if match := self.dialect.pattern.fullmatch(source):
+                    start, end = match.span("tensor")
+                    return source[:start] + wanted["tensor"] + source[end:]
         return own
+
+    def _cell(self, own: str) -> tuple[str | None, str | None]:
+        """The layer and direction in one of the dialect's names."""
+        match = self.dialect.pattern.fullmatch(own)
+        parts = match.groupdict() if match else {}
+        return parts.get("layer"), parts.get("reverse")
 
 
 @dataclass(frozen=True, slots=True)

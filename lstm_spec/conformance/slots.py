@@ -12,12 +12,14 @@ from dataclasses import replace
 from lstm_spec.layers.tensors import Tensors
 
 # optimizer/vars/3 (Keras 3); optimizer_weights/Adam/m/… (Keras 2), opt_state/0/mu/… (Optax), optimizer.state.0.exp_avg
-# (PyTorch); …/kernel/Adam_1 (TensorFlow 1); …/kernel/.OPTIMIZER_SLOT/m (TensorFlow 2); kernel_momentum (Keras 3).
+# (PyTorch); …/kernel/Adam_1 (TensorFlow 1); …/kernel/.OPTIMIZER_SLOT/m (TensorFlow 2); kernel_momentum (Keras 3);
+# updater/optimizer:main/…/W/m (Chainer's snapshots).
 METHODS = "adam|adamw|adamax|nadam|adagrad|adadelta|rmsprop|sgd|ftrl|lion|lamb|momentum|adafactor"
 MOMENTS = r"m|v|vhat|mu|nu|ms|mom|rms|trace|momentum|velocity|accumulator|accum_var|delta_accum|exp_avg(_sq)?"
 SLOT = re.compile(
     rf"""(?:.*[/.])? (?:
       (?:optimizer|optimizer_weights|optimizer_state|optimizer_state_dict|opt_state) [/.] .*
+    | (?:updater/)? optimizer: [^/]+ / .*
     | (?:{METHODS}) (?:_\d+)? [/.] (?:{MOMENTS}) [/.] .*
     | (?:{METHODS}) [/.] .* _(?:{MOMENTS})
     | .* [/.] (?:{METHODS}) (?:_\d+)? (?::0)?

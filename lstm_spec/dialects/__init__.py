@@ -41,24 +41,11 @@ from lstm_spec.errors import Finding, OptionError, safe
 EXECUTED = (
     *(PYTORCH, KERAS, ONNX, TF_KERAS, TF1, OPENVINO),
     *(FLAX, FLAX_NNX, FLAX_NNX_OPTIMIZED, HAIKU, EQUINOX, MLX, TINYGRAD),
+    *(MXNET, CHAINER, CHAINER_NSTEP, LASAGNE, MADMOM),
 )
 CITED = (
-    *(
-        KERAS_1,
-        CUDNN_LSTM,
-        TF1_COUPLED,
-        CUDNN,
-        ONEDNN,
-        TFLITE,
-        TFLITE_BASIC,
-        CMSIS_NN,
-        EMBARC,
-        COREML,
-        MXNET,
-        SONNET,
-        LASAGNE,
-    ),
-    *(CHAINER, CHAINER_NSTEP, BURN, CANDLE, KALDI, KALDI_FAST, MADMOM, MATLAB, WEBNN),
+    *(KERAS_1, CUDNN_LSTM, TF1_COUPLED, CUDNN, ONEDNN, TFLITE, TFLITE_BASIC, CMSIS_NN, EMBARC, COREML, SONNET),
+    *(BURN, CANDLE, KALDI, KALDI_FAST, MATLAB, WEBNN),
 )
 DIALECTS: Mapping[str, Dialect] = {d.name: d for d in (*EXECUTED[:3], NATIVE, *EXECUTED[3:], *CITED)}
 

@@ -1,8 +1,8 @@
 """Chainer: `links.LSTM` and `StatefulPeepholeLSTM`, unit by unit; `links.NStepLSTM`, a matrix for each gate.
 
-Source: chainer/functions/rnn/lstm.py, _extract_gates (reshape (B, k, 4): a, i, f, o), chainer/links/rnn/peephole.py
-(full matrices), chainer/functions/rnn/n_step_lstm.py, _lstm (w0-w3 are i, f, a, o; the docstring has w2 = o, and is
-wrong).
+Source: Chainer 7.8.1, functions/rnn/lstm.py, _extract_gates (reshape (B, k, 4): a, i, f, o), links/rnn/peephole.py
+(full matrices), functions/rnn/n_step_lstm.py, _lstm (w0-w3 are i, f, a, o; the docstring has w2 = o, and is wrong),
+links/rnn/n_step_rnn.py (the cells of NStepBiLSTM are numbered through). Run in tests/frameworks/chainer_peer.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lstm_spec.dialects.packing import Packing
 CHAINER = Dialect(
     name="chainer",
     title="Chainer's links.LSTM: row 4j + q is gate q of unit j, q of a, i, f, o; one bias; full peepholes",
-    source="chainer/functions/rnn/lstm.py, chainer/links/rnn/peephole.py",
+    source="chainer/functions/rnn/lstm.py, chainer/links/rnn/peephole.py, Chainer 7.8.1",
     packings=(
         Packing("upward/W", ("W_{}",), "gifo", arranged="units"),
         Packing("lateral/W", ("U_{}",), "gifo", arranged="units"),
@@ -28,13 +28,15 @@ CHAINER = Dialect(
     claims=frozenset({"upward/W", "lateral/W"}),
     states=("c", "h"),
     states_apart=True,
-    evidence="cited",
-    traps=("the gates lie unit by unit: four rows a unit, no blocks of k rows",),
+    traps=(
+        "the gates lie unit by unit: four rows a unit, no blocks of k rows",
+        "the forget gate's bias starts at 1 in LSTM and StatelessLSTM, at 0 in StatefulPeepholeLSTM",
+    ),
 )
 CHAINER_NSTEP = Dialect(
     name="chainer-nstep",
     title="Chainer's NStepLSTM: w0-w3 i, f, a, o on x, w4-w7 on h; two biases",
-    source="chainer/functions/rnn/n_step_lstm.py",
+    source="chainer/functions/rnn/n_step_lstm.py, Chainer 7.8.1",
     packings=(
         *(Packing(f"w{i}", (f"W_{g}",)) for i, g in enumerate("ifgo")),
         *(Packing(f"w{i + 4}", (f"U_{g}",)) for i, g in enumerate("ifgo")),
@@ -44,10 +46,13 @@ CHAINER_NSTEP = Dialect(
     pattern=re.compile(r"(?s)(?P<prefix>(?:.*/)?)(?P<layer>\d{1,3})/(?P<tensor>[wb][0-7])"),
     template="{layer}/{tensor}",
     separator="/",
-    claims=frozenset(),
-    evidence="cited",
+    cells_numbered=True,
+    claims=frozenset(f"{letter}{number}" for letter in "wb" for number in range(8)),
+    realigned=True,
+    padding="none: a list of sequences, each of its own length",
     traps=(
         "the docstring's equations say w2 is the output gate; the code and its tests have the candidate there",
         "in NStepBiLSTM child 2l is the forward, 2l + 1 the reverse direction of layer l: no stack of 2L layers",
+        "two children of n = k units are one layer in both directions or two layers: nothing in the file tells",
     ),
 )

@@ -27,7 +27,8 @@ class Dialect:
 
     Names: `pattern` recognizes a tensor's and has the groups `prefix`, `tensor` and, where names tell them, `layer` and
     `reverse`; `template` writes it, with `forward` or `reversed_` for the direction, behind a prefix and `separator`;
-    `aliases` are older kinds of tensors under newer names. `claims` are kinds that must all be there before a set of
+    `aliases` are older kinds of tensors under newer names; where `cells_numbered`, the layer's number counts its cells:
+    2l forward and 2l + 1 reverse. `claims` are kinds that must all be there before a set of
     names is read unasked (None: a recurrent one, empty: only when asked), and `said` what the prefix must say then.
     Layout: `directions` says whether a second direction has names of its own or lies on a leading axis, before which a
     `layer_axis` may stand, and `reverse_alone` whether it may stand without the first. `batch_first` is the layout its
@@ -38,7 +39,8 @@ class Dialect:
     none of some kinds of tensors is there; `assumed` are options that leave no trace in its tensors, each with the
     parameter that it matters to, if it is one; `dead` gates keep their rows when they have that equation, though
     nothing reads them; `outside` are options that an operator's attributes or a layer's arguments hold beside the
-    tensors; `any_equations` where the tensors are those of whatever cell there is; `engine` runs it.
+    tensors; `initial` are the kinds that hold the state a layer starts from, of shape (1, k); `any_equations` where
+    the tensors are those of whatever cell there is; `engine` runs it.
     Facts for people: `evidence` says whether the framework itself is run against it in the tests, numbers that its
     project publishes are, or only its sources were read; `realigned` whether the output of a reverse layer is in the
     order of its input (None: it has no such layer);
@@ -55,6 +57,7 @@ class Dialect:
     forward: str = ""
     separator: Literal[".", "/"] = "."
     aliases: Mapping[str, str] = field(default_factory=dict)
+    cells_numbered: bool = False
     claims: frozenset[str] | None = None
     said: re.Pattern[str] | None = None
     directions: Literal["names", "axis"] = "names"
@@ -70,6 +73,7 @@ class Dialect:
     assumed: tuple[tuple[str, str], ...] = ()
     missing: Mapping[frozenset[str], tuple[str, Any]] = field(default_factory=dict)
     dead: Mapping[str, str] = field(default_factory=dict)
+    initial: frozenset[str] = frozenset()
     any_equations: bool = False
     outside: tuple[str, ...] = ()
     evidence: Literal["run", "published", "cited"] = "run"
@@ -102,9 +106,10 @@ class Dialect:
         written = self.aliases.get(written, written)
         return names.get(written, written)
 
-    def write_name(self, kind: str, index: int = 0, reverse: bool = False) -> str:
-        """The name of a kind of tensor in one cell of a layer."""
-        return self.template.format(tensor=kind, layer=index, reverse=self.reversed_ if reverse else self.forward)
+    def write_name(self, kind: str, index: int = 0, reverse: bool = False, directions: int = 1) -> str:
+        """The name of a kind of tensor in one cell of a layer that has so many directions."""
+        number = index * directions + reverse if self.cells_numbered else index
+        return self.template.format(tensor=kind, layer=number, reverse=self.reversed_ if reverse else self.forward)
 
     @property
     def is_asked_for(self) -> bool:
@@ -136,12 +141,13 @@ class Dialect:
     def _unnamed(self, layer: Layer) -> str:
         """Why two cells of the layer would have tensors of one name."""
         directions = {"both": "in both directions", "reverse": "that only reads backwards"}
-        names_them = self.directions == "axis" or "{reverse}" in self.template
+        by_name = "{reverse}" in self.template or self.cells_numbered
+        names_them = self.directions == "axis" or by_name
         if layer.layers > 1 and "{layer}" not in self.template:
             return f"{self.name} has no layer of {layer.layers} cells on each other: every one is a layer of its own"
         if layer.direction == "both" and not names_them:
             return f"{self.name} has no layer {directions['both']}: it joins two layers"
-        if layer.direction == "reverse" and "{reverse}" in self.template and not self.reverse_alone:
+        if layer.direction == "reverse" and by_name and not self.reverse_alone:
             return f"{self.name} has no layer {directions['reverse']}"
         return ""
 
@@ -162,7 +168,7 @@ class Dialect:
         for members in stacks:
             for packing in self._packings(layer):
                 names = tuple(tuple(f"{m.prefix}.{part}" for part in packing.parts) for m in members)
-                name = self.write_name(packing.name, members[0].index, members[0].reverse)
+                name = self.write_name(packing.name, members[0].index, members[0].reverse, layer.directions)
                 yield PackedTensor(name, packing, names, shapes, (self.directions == "axis") + self.layer_axis)
 
     def pack_state(self, state: Mapping[str, Array], layer: Layer) -> tuple[Array, ...]:

@@ -57,7 +57,7 @@ OPTIONS = {
     "sonnet": ONE | PROJECTED,
     "lasagne": ONE | PEEPHOLE | PLAIN,
     "chainer": ONE | {"peephole": [False, "full"]},
-    "chainer-nstep": TWO | {"layers": [1, 2]},
+    "chainer-nstep": TWO | STACKED,
     "burn": TWO | {"coupled": [None, "f=1-i"]},
     "candle": TWO | {"turn": list(TURNS), "layers": [1, 2]},
     "kaldi": ONE | PEEPHOLE | PROJECTED | {"projection_bias": [True]},
