@@ -2,7 +2,8 @@
 
 Source: tensorflow/lite/kernels/lstm_shared.h (the 24 input slots) and lstm_eval.cc: a matrix for each gate; i = 1 - f
 where input_to_input_weights is missing; layer normalization with a gain and then the bias. BASIC:
-kernels/internal/reference/lstm_cell.h: one matrix on [x, h], gates i, g, f, o as rows.
+kernels/internal/reference/lstm_cell.h: one matrix on [x, h], gates i, g, f, o as rows. Both were run in the
+interpreter of TensorFlow 2.21, in float32, with every option.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ WORDS = {"i": "input", "f": "forget", "g": "cell", "o": "output"}
 TFLITE = Dialect(
     name="tflite",
     title="TFLite's sequence LSTM: a matrix for each gate; one bias; peepholes; projection; without i's i = 1 - f",
-    source="tensorflow/lite/kernels/lstm_shared.h, lstm_eval.cc",
+    source="tensorflow/lite/kernels/lstm_shared.h, lstm_eval.cc; run in TensorFlow 2.21's interpreter",
     packings=(
         *(Packing(f"input_to_{word}_weights", (f"W_{g}",)) for g, word in WORDS.items()),
         *(Packing(f"recurrent_to_{word}_weights", (f"U_{g}",)) for g, word in WORDS.items()),
@@ -41,16 +42,16 @@ TFLITE = Dialect(
         frozenset({"input_to_input_weights", "recurrent_to_input_weights", "input_gate_bias"}): ("coupled", "i=1-f")
     },
     assumed=(("fused_activation = tanh", ""), ("no cell_clip, no proj_clip", "")),
-    evidence="cited",
     traps=(
         "a missing tensor is an option: without input_to_input_weights the gates are coupled, i = 1 - f",
         "its state lives in variable tensors and persists from one call to the next",
+        "with fused_activation NONE h is o * g: its kernel writes no c into the buffer that h reads",
     ),
 )
 TFLITE_BASIC = Dialect(
     name="tflite-basic",
     title="TFLite's LSTM of kernel type BASIC: one matrix on [x, h], gates i, g, f, o as rows",
-    source="tensorflow/lite/kernels/internal/reference/lstm_cell.h",
+    source="tensorflow/lite/kernels/internal/reference/lstm_cell.h; run in TensorFlow 2.21's interpreter",
     packings=(
         Packing("weights", ("W_{}", "U_{}"), "igfo", joined=True),
         Packing("biases", ("b_{}",), "igfo", option=("bias", "one")),
@@ -59,6 +60,5 @@ TFLITE_BASIC = Dialect(
     template="{tensor}",
     claims=frozenset(),
     states_apart=True,
-    evidence="cited",
     traps=("the forget gate is the third block; it adds no 1, where TensorFlow 1's cell of the same order does",),
 )

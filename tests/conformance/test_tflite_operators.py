@@ -87,11 +87,16 @@ def test_a_wrong_shape_is_named(tmp_path: Any) -> None:
     [
         (
             {"activation": 3},
-            "error[unsupported]: fused activation relu6\n  at       PATH : y\n  expected tanh, relu, none",
+            "error[unsupported]: fused activation relu6\n  at       PATH : y\n  expected tanh, relu",
         ),
         (
             {"activation": 77},
-            "error[unsupported]: fused activation 77\n  at       PATH : y\n  expected tanh, relu, none",
+            "error[unsupported]: fused activation 77\n  at       PATH : y\n  expected tanh, relu",
+        ),
+        (
+            {"activation": 0},
+            "error[unsupported]: fused activation none\n  at       PATH : y\n  expected tanh, relu\n"
+            "  because  TFLite then computes h = o * g: nothing writes the buffer that h reads",
         ),
         (
             {"diagonal": 1},

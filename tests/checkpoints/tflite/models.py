@@ -10,6 +10,7 @@ import numpy as np
 
 KINDS = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int64": 4, "int8": 9}
 LSTM, UNIDIRECTIONAL, BIDIRECTIONAL = 16, 44, 52
+OPTIONS = {LSTM: 14, UNIDIRECTIONAL: 71, BIDIRECTIONAL: 69}  # an operator's code → the kind of its options
 
 
 @dataclass
@@ -87,6 +88,8 @@ class Model:
     buffers: list[Table] = field(default_factory=lambda: [Table()])
     codes: list[Table] = field(default_factory=list)
     operators: list[Table] = field(default_factory=list)
+    inputs: list[int] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)
 
     def constant(self, name: str, array: np.ndarray[Any, Any], quantized: Table | None = None) -> int:
         self.buffers.append(Table({0: array.tobytes()}))
@@ -109,10 +112,11 @@ class Model:
         fields: dict[int, Any] = {0: Scalar("b", min(code, 127)), 3: Scalar("i", code)}
         self.codes.append(Table(fields | ({1: custom} if custom else {})))
         fields = {0: Scalar("I", len(self.codes) - 1), 1: Vector("i", inputs), 2: Vector("i", outputs)}
-        self.operators.append(Table(fields | ({3: Scalar("B", 1), 4: options} if options else {})))
+        self.operators.append(Table(fields | ({3: Scalar("B", OPTIONS[code]), 4: options} if options else {})))
 
     def root(self) -> Table:
-        graph = Table({0: self.tensors, 3: self.operators})
+        ends = {1: Vector("i", self.inputs), 2: Vector("i", self.outputs)}
+        graph = Table({0: self.tensors, **ends, 3: self.operators})
         return Table({0: Scalar("I", 3), 1: self.codes, 2: [graph], 4: self.buffers})
 
     def data(self) -> bytes:
@@ -130,14 +134,24 @@ def options(code: int, activation: int = 4, cell: float = 0, proj: float = 0, **
     return Table(fields | {places[name]: Scalar("b", value) for name, value in more.items()})
 
 
-def one_lstm(code: int, slots: dict[int, np.ndarray[Any, Any]], states: list[int], chosen: Table | None) -> Model:
-    """A model of one operator; `slots` are its constants by place, `states` the places of its variables."""
-    model = Model()
+def one_lstm(
+    code: int,
+    slots: dict[int, np.ndarray[Any, Any]],
+    states: list[int],
+    chosen: Table | None,
+    shapes: dict[str | int, tuple[int, ...]] | None = None,
+) -> Model:
+    """A model of one operator; `slots` are its constants by place, `states` the places of its variables.
+
+    Where it is to be run, `shapes` has those of x, y and each state.
+    """
+    model, shapes = Model(), shapes or {}
     places = [-1] * (max(*slots, *states) + 1)
-    places[0] = model.value("x")
+    places[0] = model.value("x", shapes.get("x", ()))
     for slot, array in slots.items():
         places[slot] = model.constant(f"t{slot}", array)
     for slot in states:
-        places[slot] = model.value(f"state{slot}", variable=True)
-    model.operator(code, places, [model.value("y")], chosen)
+        places[slot] = model.value(f"state{slot}", shapes.get(slot, ()), variable=True)
+    model.inputs, model.outputs = [places[0]], [model.value("y", shapes.get("y", ()))]
+    model.operator(code, places, model.outputs, chosen)
     return model
