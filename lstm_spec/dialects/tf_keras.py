@@ -3,8 +3,8 @@
 Source: tf_keras/src/layers/rnn/lstm.py, lstm_v1.py and cudnn_lstm.py of tf_keras 2.21. LSTM is packed as in Keras 3.
 What differs leaves no trace: TensorFlow 1's LSTM (lstm_v1.py) has recurrent_activation = hard_sigmoid, 0.2 z + 0.5.
 CuDNNLSTM hands its columns to cuDNN as they lie in memory (canonical_to_params without transpose_weights), and keeps
-cuDNN's two biases in one vector of 8k. It needs a GPU: not run, but held against tf_keras's own converter between the
-two, saving/legacy/hdf5_format.py, in the tests.
+cuDNN's two biases in one vector of 8k. It needs a GPU: not run, but held in the tests to tf_keras's own converter
+between the two, saving/legacy/hdf5_format.py, and to the weight space that the layer itself hands to cuDNN.
 """
 
 from __future__ import annotations
