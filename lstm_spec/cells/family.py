@@ -81,9 +81,12 @@ def _preactivation(gate: str, options: LstmOptions) -> list[str]:
         return [f"z_{gate}", *_peephole(gate, options)]
     if options.layer_norm == "none":
         return _terms(gate, options)
-    inside = _sum(_terms(gate, replace(options, layer_norm="none", bias="none")))
-    offset = f"b_{gate}" if options.layer_norm == "tflite" else f"t_{gate}"
-    return [f"layer_norm({inside}, {EPSILON[options.layer_norm]}) * s_{gate}", offset]
+    plain = replace(options, layer_norm="none", bias="none")
+    epsilon = EPSILON[options.layer_norm]
+    if options.layer_norm == "tflite":  # the peephole is normalized with the rest; TensorFlow 1 adds it behind
+        return [f"layer_norm({_sum(_terms(gate, plain))}, {epsilon}) * s_{gate}", f"b_{gate}"]
+    inside = _sum(_terms(gate, replace(plain, peephole="none", peephole_output="after")))
+    return [f"layer_norm({inside}, {epsilon}) * s_{gate}", f"t_{gate}", *_peephole(gate, options)]
 
 
 def _terms(gate: str, options: LstmOptions) -> list[str]:

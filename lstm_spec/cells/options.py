@@ -44,7 +44,8 @@ class LstmOptions:
     `clip`: each pre-activation is held in ±clip (ONNX); `clip_cell`: the stored c' (TensorFlow 1, TFLite);
     `clip_projection`: the projected h' (TensorFlow 1, TFLite).
     `layer_norm`: Ba, Kiros & Hinton 2016 (c stored raw), TensorFlow Addons (c stored normalized), TensorFlow 1 (each
-    gate's sum and c), TFLite (each gate's sum, then a gain and the bias).
+    gate's sum, to which peepholes are added, and c), TFLite (each gate's sum with its peephole, then a gain and the
+    bias).
     `gate_activation` of i, f and o, `candidate_activation` of g, `output_activation` of c' where h reads it: a function
     of the equation language, its numbers written out, such as `hard_sigmoid(1/6, 1/2)`.
     `gate_hidden`: each gate has a hidden layer of its own, of j units.

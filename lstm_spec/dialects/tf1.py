@@ -2,7 +2,8 @@
 
 Source: tf_keras/src/layers/rnn/legacy_cells.py, l. 821-829 and 1124-1151 (i, j, f, o = split(kernel · [x, h] + bias),
 j the candidate; f = sigmoid(f + forget_bias); c clipped before o's peephole reads it), and
-tensorflow/contrib/rnn/python/ops/rnn_cell.py of TensorFlow 1.15 (j, f, o; i = 1 - f). The first was run.
+tensorflow/contrib/rnn/python/ops/rnn_cell.py of TensorFlow 1.15.5 (j, f, o; i = 1 - f; W and W_P in shards, W_0). Both
+were run, the second's own file on TensorFlow 2.21.
 """
 
 from __future__ import annotations
@@ -55,23 +56,26 @@ TF1 = Dialect(
 TF1_COUPLED = Dialect(
     name="tf1-coupled",
     title="CoupledInputForgetGateLSTMCell of TensorFlow 1: a kernel on [x, h], gates j, f, o as columns; i = 1 - f",
-    source="tensorflow/contrib/rnn/python/ops/rnn_cell.py, TensorFlow 1.15",
+    source="tensorflow/contrib/rnn/python/ops/rnn_cell.py, TensorFlow 1.15.5",
     packings=(
-        Packing("W", ("W_{}", "U_{}"), "gfo", transposed=True, joined=True),
+        Packing("W_0", ("W_{}", "U_{}"), "gfo", transposed=True, joined=True),
         Packing("B", ("b_{}",), "gfo", option=("bias", "one")),
         *(Packing(f"W_{g.upper()}_diag", (f"p_{g}",), option=("peephole", True)) for g in "fo"),
-        Packing("W_P", ("W_proj",), transposed=True, option=("projection", True)),
+        Packing("W_P_0", ("W_proj",), transposed=True, option=("projection", True)),
     ),
-    pattern=re.compile(r"(?s)(?P<prefix>(?:.*/)?)(?P<tensor>W|B|W_[FO]_diag|W_P)(?::0)?"),
+    pattern=re.compile(r"(?s)(?P<prefix>(?:.*/)?)(?P<tensor>W_0|B|W_[FO]_diag|W_P_0)(?::0)?"),
     template="{tensor}",
     separator="/",
-    claims=frozenset({"W", "B"}),
+    claims=frozenset({"W_0", "B"}),
     said=re.compile(r"(?s).*coupled_input_forget_gate_lstm_cell(_\d+)?/"),
     states=("c", "h"),
     states_apart=True,
     constants={"forget_bias": 1, "coupled": "i=1-f"},
     assumed=((FORGET, ""), ("no proj_clip", ""), ("activation = tanh", "")),
-    evidence="cited",
     padding="zero (dynamic_rnn's sequence_length)",
-    traps=("the gates are coupled i = 1 - f; ONNX Runtime, Burn and Greff et al. couple f = 1 - i", *TRAPS),
+    traps=(
+        "the gates are coupled i = 1 - f; ONNX Runtime, Burn and Greff et al. couple f = 1 - i",
+        "its matrices are called W_0 and W_P_0: the first and only shards",
+        *TRAPS,
+    ),
 )

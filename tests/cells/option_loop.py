@@ -53,7 +53,7 @@ def step(x, h, c, w, o):
                 hidden = z + sum(w.get(f"{b}{g}", 0) for b in ("b_", "b_W", "b_U"))
                 z = w[f"V_{g}"] @ np.tanh(hidden) + see + w.get(f"d_{g}", 0)
             elif ln == "tf1":
-                z = norm(z + see, EPSILON[ln]) * w[f"s_{g}"] + w[f"t_{g}"]
+                z = norm(z, EPSILON[ln]) * w[f"s_{g}"] + w[f"t_{g}"] + see
             elif ln == "tflite":
                 z = norm(z + see, EPSILON[ln]) * w[f"s_{g}"] + w[f"b_{g}"]
             else:

@@ -238,7 +238,7 @@ def test_unnamed_fused_arrays_have_every_reading():
     assert (finding.code, finding.found) == (
         "ambiguous",
         "tf1, n = 5, k = 3: arr_0 = kernel, arr_1 = bias\nhaiku, n = 5, k = 3: arr_0 = linear/w, arr_1 = linear/b\n"
-        "tf1-coupled, n = 4, k = 4: arr_0 = W, arr_1 = B",
+        "tf1-coupled, n = 4, k = 4: arr_0 = W_0, arr_1 = B",
     )
 
 

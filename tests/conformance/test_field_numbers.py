@@ -141,7 +141,7 @@ SOLUTIONS = {
         {"a": (8, 12), "b": (12,)},
         "tf1, n = 5, k = 3: a = kernel, b = bias\n"
         "haiku, n = 5, k = 3: a = linear/w, b = linear/b\n"
-        "tf1-coupled, n = 4, k = 4: a = W, b = B",
+        "tf1-coupled, n = 4, k = 4: a = W_0, b = B",
     ),
     "4k of an LSTM or 3k of a GRU": (
         {"a": (12, 3), "b": (12, 4)},

@@ -53,7 +53,7 @@ FACTS = [  # ../shared/dialects.md §1, as a person reads it there
     ("onnx", "iofg", "rows", "0, 2", "h, c", "run"),
     ("openvino", "figo", "rows", "0, 1", "h, c", "run"),
     ("tf1", "igfo", "columns of [x, h]", "0, 1", "c, h", "run"),
-    ("tf1-coupled", "gfo", "columns of [x, h]", "0, 1", "c, h", "cited"),
+    ("tf1-coupled", "gfo", "columns of [x, h]", "0, 1", "c, h", "run"),
     ("haiku", "igfo", "columns of [x, h]", "0, 1", "h, c", "run"),
     ("flax", "ifgo", "columns, per gate", "0, 1", "c, h", "run"),
     ("chainer", "gifo", "rows, unit by unit", "0, 1", "c, h", "run"),

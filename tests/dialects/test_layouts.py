@@ -24,7 +24,7 @@ def packed(name, n, k, **options):
 JOINED = [  # dialect, its kernel and bias, gates, h first?, gates as columns?
     ("tf1", "kernel", "bias", "igfo", True, {"forget_bias": 1}),
     ("haiku", "linear/w", "linear/b", "igfo", True, {"forget_bias": 1}),
-    ("tf1-coupled", "W", "B", "gfo", True, {"forget_bias": 1, "coupled": "i=1-f"}),
+    ("tf1-coupled", "W_0", "B", "gfo", True, {"forget_bias": 1, "coupled": "i=1-f"}),
     ("tflite-basic", "weights", "biases", "igfo", False, {}),
     ("kaldi-fast", "W_all", "W_all.bias", "ifgo", False, {}),
 ]
