@@ -4,8 +4,8 @@ Source: cuDNN Developer Guide, cudnnGetRNNLinLayerMatrixParams: linLayerID 0 to 
 output gates on x, 4 to 7 the same on h, 8 the projection. (The equations of the guide stand in another order than the
 IDs.) The weight space has no names: those here are ours. Pseudo-layer = layer · D + direction. The weight space of one
 layer is held in the tests to what TensorFlow 2.21, tf_keras 2.21, Keras 3.15 and Sonnet 2.0.2 hand to cuDNN, entry by
-entry, and the equations to the checksums of cuDNN's own sample (cudnn_samples_v8/RNN, golden_3.txt), forward and
-backward; cuDNN itself was not run, and its order over several layers is the guide's word alone.
+entry; the matrices of stacks, both directions and projections to TensorFlow 1.15.5's converter; and the equations to
+the checksums of cuDNN's own sample (cudnn_samples_v8/RNN, golden_3.txt), forward and backward. It was not run itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lstm_spec.dialects.packing import Packing
 CUDNN = Dialect(
     name="cudnn",
     title="cuDNN: a matrix and a bias for each linLayerID, 0-3 i, f, g, o on x and 4-7 on h; projection",
-    source="cuDNN Developer Guide, cudnnGetRNNLinLayerMatrixParams; cudnn_samples_v8/RNN; what TensorFlow 2.21 packs",
+    source="cuDNN Developer Guide, cudnnGetRNNLinLayerMatrixParams; cudnn_samples_v8/RNN; what TensorFlow packs",
     packings=(
         *(Packing(f"matrix_{i}", (f"W_{gate}",)) for i, gate in enumerate("ifgo")),
         *(Packing(f"matrix_{i + 4}", (f"U_{gate}",)) for i, gate in enumerate("ifgo")),
