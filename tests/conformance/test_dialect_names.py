@@ -98,6 +98,15 @@ def test_keras_weights_with_the_names_of_their_variables():
     assert found({f"{name}:0": a for name, a in tensors_of("keras", "lstm/lstm_cell/").items()}) == ["keras"]
 
 
+def test_sonnet_weights_with_the_names_of_a_checkpoint():
+    """TensorFlow 2 saves a module by its attributes, of which the matrices' begin with an underscore."""
+    names = {"w_i": "_w_i", "w_h": "_w_h", "b": "b"}
+    tensors = tensors_of("sonnet")
+    assert set(tensors) == set(names)
+    saved = {f"agent/lstm/{names[name]}/.ATTRIBUTES/VARIABLE_VALUE": a for name, a in tensors.items()}
+    assert found(saved) == ["sonnet"]
+
+
 ASKED = [name for name, dialect in DIALECTS.items() if dialect.is_asked_for]
 
 
