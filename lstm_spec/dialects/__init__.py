@@ -38,16 +38,19 @@ from lstm_spec.dialects.tinygrad import TINYGRAD
 from lstm_spec.dialects.webnn import WEBNN
 from lstm_spec.errors import Finding, OptionError, safe
 
+# Those that were run and hold a plain LSTM; then those that hold another, or were not run.
 EXECUTED = (
     *(PYTORCH, KERAS, ONNX, TF_KERAS, TF1, OPENVINO),
     *(FLAX, FLAX_NNX, FLAX_NNX_OPTIMIZED, HAIKU, EQUINOX, MLX, TINYGRAD),
     *(MXNET, CHAINER, CHAINER_NSTEP, LASAGNE, MADMOM),
+    *(SONNET, TFLITE, TFLITE_BASIC),
 )
-CITED = (
-    *(KERAS_1, CUDNN_LSTM, TF1_COUPLED, CUDNN, ONEDNN, TFLITE, TFLITE_BASIC, CMSIS_NN, EMBARC, COREML, SONNET),
+OTHERS = (
+    *(TF1_COUPLED, KERAS_1),
+    *(CUDNN_LSTM, CUDNN, ONEDNN, CMSIS_NN, EMBARC, COREML),
     *(BURN, CANDLE, KALDI, KALDI_FAST, MATLAB, WEBNN),
 )
-DIALECTS: Mapping[str, Dialect] = {d.name: d for d in (*EXECUTED[:3], NATIVE, *EXECUTED[3:], *CITED)}
+DIALECTS: Mapping[str, Dialect] = {d.name: d for d in (*EXECUTED[:3], NATIVE, *EXECUTED[3:], *OTHERS)}
 
 
 def get(name: str) -> Dialect:

@@ -27,7 +27,9 @@ def test_there_and_back_is_the_identity(name, layers, both):
     given = torch_names("enc.", layers=layers, both=both)
     there = ls.convert(given, name, allow=ALLOWED)
     back = ls.convert(there.tensors, "pytorch", dialect=name, allow=ALLOWED)
-    scope = {"haiku": "lstm.", "tf1": "rnn.basic_lstm_cell."}.get(name, "") * (layers == 1 and not both)
+    scope = {"haiku": "lstm.", "sonnet": "lstm.", "tf1": "rnn.basic_lstm_cell."}.get(name, "") * (
+        layers == 1 and not both
+    )
     assert back.tensors.keys() == {key.replace("enc.", f"enc.{scope}") for key in given}
     expected, found = summed(given), summed({key.replace(scope, ""): a for key, a in back.tensors.items()})
     for key, array in expected.items():

@@ -13,9 +13,6 @@ import sys
 from importlib import import_module
 from types import ModuleType
 
-import tensorflow.python.ops as ops
-import tensorflow.python.training as training
-
 PACKAGES = ("rnn", "layers", "framework", "compiler", "util", "cudnn_rnn", "checkpoint")
 INNER = {"rnn": "ops", "framework": "ops", "cudnn_rnn": "ops", "layers": "layers"}
 CONTRIB = "tensorflow.contrib"
@@ -50,11 +47,9 @@ def open_contrib(wheel: str) -> None:
     nest.is_sequence = nest.is_nested
     moved = import_module("tensorflow.python.keras.layers.legacy_rnn.rnn_cell_impl")
     put("tensorflow.python.ops.rnn_cell_impl", moved)
-    ops.rnn_cell_impl = moved
     tracking = import_module("tensorflow.python.trackable.autotrackable")
     base = import_module("tensorflow.python.trackable.base")
     empty("tensorflow.python.training.tracking", tracking=tracking, base=base)
-    training.tracking = sys.modules["tensorflow.python.training.tracking"]
     framework = f"{CONTRIB}.framework.python.ops"
     empty(f"{CONTRIB}.util.loader", load_op_library=lambda path: None)
     empty(f"{framework}.gen_variable_ops")

@@ -20,7 +20,7 @@ import pytest
 
 import lstm_spec as ls
 from lstm_spec.dialects import get
-from tests.checkpoints.tflite_models import BIDIRECTIONAL, LSTM, UNIDIRECTIONAL, Model, one_lstm, options
+from tests.checkpoints.tflite.models import BIDIRECTIONAL, LSTM, UNIDIRECTIONAL, Model, one_lstm, options
 from tests.frameworks.cell_peers import hold_ours, miss, ours, swap_parts, theirs
 from tests.frameworks.peers import TOLERANCE, WRONG, Case, assert_equal, differences
 
