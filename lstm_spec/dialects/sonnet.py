@@ -27,6 +27,7 @@ SONNET = Dialect(
         r"(?::0|/\.ATTRIBUTES/VARIABLE_VALUE)?"
     ),
     template="{tensor}",
+    separator="/",
     aliases={"_w_i": "w_i", "_w_h": "w_h"},
     claims=frozenset({"w_i", "w_h", "b"}),
     said=re.compile(r"(?si).*lstm[^/.]*[/.]"),
