@@ -38,19 +38,16 @@ from lstm_spec.dialects.tinygrad import TINYGRAD
 from lstm_spec.dialects.webnn import WEBNN
 from lstm_spec.errors import Finding, OptionError, safe
 
-# Those that were run and hold a plain LSTM; then those that hold another, or were not run.
-EXECUTED = (
-    *(PYTORCH, KERAS, ONNX, TF_KERAS, TF1, OPENVINO),
-    *(FLAX, FLAX_NNX, FLAX_NNX_OPTIMIZED, HAIKU, EQUINOX, MLX, TINYGRAD),
-    *(MXNET, CHAINER, CHAINER_NSTEP, LASAGNE, MADMOM),
-    *(SONNET, TFLITE, TFLITE_BASIC),
-)
-OTHERS = (
-    *(TF1_COUPLED, KERAS_1),
-    *(CUDNN_LSTM, CUDNN, ONEDNN, CMSIS_NN, EMBARC, COREML),
-    *(BURN, CANDLE, KALDI, KALDI_FAST, MATLAB, WEBNN),
-)
-DIALECTS: Mapping[str, Dialect] = {d.name: d for d in (*EXECUTED[:3], NATIVE, *EXECUTED[3:], *OTHERS)}
+# In the order in which people look for them; where two have the same names, the first is the one that is read.
+DIALECTS: Mapping[str, Dialect] = {
+    dialect.name: dialect
+    for dialect in (
+        *(PYTORCH, KERAS, ONNX, NATIVE, TF_KERAS, TF1, OPENVINO),
+        *(FLAX, FLAX_NNX, FLAX_NNX_OPTIMIZED, HAIKU, EQUINOX, MLX, TINYGRAD),
+        *(MXNET, CHAINER, CHAINER_NSTEP, LASAGNE, MADMOM, SONNET, TFLITE, TFLITE_BASIC, TF1_COUPLED, KERAS_1),
+        *(CUDNN_LSTM, CUDNN, ONEDNN, CMSIS_NN, EMBARC, COREML, BURN, CANDLE, KALDI, KALDI_FAST, MATLAB, WEBNN),
+    )
+}
 
 
 def get(name: str) -> Dialect:

@@ -29,7 +29,7 @@ COREML = Dialect(
     reversed_="_back",
     claims=frozenset({"weight_ih", "weight_hh", "bias", "peephole"}),
     assumed=(("activations = sigmoid, tanh, tanh", ""), ("no clip", "")),
-    evidence="cited",
+    evidence="published",
     realigned=True,
     traps=(
         "the states of two directions stand side by side, (B, 2k)",

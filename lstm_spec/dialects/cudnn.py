@@ -31,7 +31,7 @@ CUDNN = Dialect(
     ),
     template="layer{layer}{reverse}/{tensor}",
     claims=frozenset(),
-    evidence="cited",
+    evidence="published",
     realigned=True,
     padding="zero",
     assumed=(("bias mode double (its default)", "b_Wf"), ("no clip", "")),

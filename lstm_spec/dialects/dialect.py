@@ -41,9 +41,9 @@ class Dialect:
     nothing reads them; `outside` are options that an operator's attributes or a layer's arguments hold beside the
     tensors; `initial` are the kinds that hold the state a layer starts from, of shape (1, k); `any_equations` where
     the tensors are those of whatever cell there is; `engine` runs it.
-    Facts for people: `evidence` says whether the framework itself is run against it in the tests, numbers that its
-    project publishes are, or only its sources were read; `realigned` whether the output of a reverse layer is in the
-    order of its input (None: it has no such layer);
+    Facts for people: `evidence` says whether the framework itself is run against it in the tests, what its project
+    publishes (numbers, packing code) is, or only its sources were read; `realigned` whether the output of a reverse
+    layer is in the order of its input (None: it has no such layer);
     `padding` what it does with short sequences; `traps` what is easily got wrong.
     """
 

@@ -13,7 +13,7 @@ from lstm_spec.layers.layer import Layer
 
 EVIDENCE = {
     "run": "compared with the framework in the tests",
-    "published": "compared with numbers that its project publishes",
+    "published": "compared with what its project publishes: numbers, or its own packing code",
     "cited": "read from its sources, not run",
 }
 

@@ -51,7 +51,7 @@ CUDNN_LSTM = Dialect(
     batch_first=True,
     states_apart=True,
     assumed=(("go_backwards = False", ""),),
-    evidence="cited",
+    evidence="published",
     realigned=False,
     traps=(
         "each gate's (n, k) columns are cuDNN's (k, n) matrix in its own order, and not turned as LSTM's are",

@@ -12,6 +12,10 @@ import numpy as np
 import onnx
 
 import lstm_spec as ls
+from lstm_spec.dialects import DIALECTS
+
+# Every dialect that holds a plain LSTM: TensorFlow 1's coupled cell couples, Keras 1's tensors say hard_sigmoid.
+PLAIN = [name for name in DIALECTS if name not in ("tf1-coupled", "keras-1")]
 
 N, K, BATCH = 3, 4, 2
 Arrays = dict[str, np.ndarray]

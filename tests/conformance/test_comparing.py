@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 
 import lstm_spec as ls
-from lstm_spec.dialects import EXECUTED
 from lstm_spec.layers.tensors import Tensor
-from tests.conformance.sets import drawn, keras_names, torch_names
+from tests.conformance.sets import PLAIN, drawn, keras_names, torch_names
 
 ALLOWED = ("two-biases", "forget-bias")
 
 
-@pytest.mark.parametrize("name", [d.name for d in EXECUTED])
+@pytest.mark.parametrize("name", PLAIN)
 def test_a_converted_model_is_the_same(name):
     given = torch_names(layers=2)
     if not (there := ls.convert(given, name, allow=ALLOWED)).tensors:

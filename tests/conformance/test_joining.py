@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 import lstm_spec as ls
-from lstm_spec.dialects import EXECUTED, get
-from tests.conformance.sets import keras_names, torch_names
+from lstm_spec.dialects import get
+from tests.conformance.sets import PLAIN, keras_names, torch_names
 
 ALLOWED = ("two-biases", "forget-bias")
-STACKED = [d.name for d in EXECUTED]
 
 
 def summed(tensors):
@@ -22,7 +21,7 @@ def summed(tensors):
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("both", [False, True], ids=["forward", "both"])
-@pytest.mark.parametrize("name", STACKED)
+@pytest.mark.parametrize("name", PLAIN)
 def test_there_and_back_is_the_identity(name, layers, both):
     given = torch_names("enc.", layers=layers, both=both)
     there = ls.convert(given, name, allow=ALLOWED)

@@ -62,7 +62,7 @@ FACTS = [  # ../shared/dialects.md §1, as a person reads it there
     ("lasagne", "ifgo", "columns, per gate", "0, 1", "h, c", "run"),
     ("madmom", "ifgo", "columns, per gate", "0, 1", "h, c", "run"),
     ("embarc-mli", "igfo", "columns, on an axis", "0, 1", "h, c", "published"),
-    ("coreml", "ifog", "rows", "0, 1", "h, c", "cited"),
+    ("coreml", "ifog", "rows", "0, 1", "h, c", "published"),
     ("sonnet", "ifgo", "columns", "0, 1", "h, c", "run"),
     ("tflite", "ifgo", "rows, per gate", "0, 1", "h, c", "run"),
     ("tflite-basic", "igfo", "rows of [x, h]", "0, 1", "h, c", "run"),
