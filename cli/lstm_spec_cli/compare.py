@@ -31,6 +31,10 @@ def compare(
             show_default=False,
         ),
     ] = None,
+    with_dialect: Annotated[
+        str | None,
+        typer.Option(help="The same of B, where it has others.", metavar="NAME", show_default=False),
+    ] = None,
     shared: Annotated[
         bool, typer.Option("--shared", help="Leave out the cells that only one of the files has.")
     ] = False,
@@ -38,13 +42,16 @@ def compare(
 ) -> Answer:
     """Hold two files against each other, tensor by tensor, across formats, gate orders and layouts.
 
-    Exits with 0 when every recurrent cell has its equal in the other file, 1 when one differs, is in one file only or
-    could not be compared, 2 when the question was wrong.
+    Exits with 0 when every recurrent cell has its equal in its place in the other file, 1 when one differs, stands in
+    another place, is in one file only or could not be compared, 2 when the question was wrong.
 
     lstm-spec compare model.onnx model.safetensors
+
+    lstm-spec compare model.pt model.npz --with-dialect openvino
     """
     import lstm_spec as ls
 
-    comparison = ls.compare(first, second, at=(at, with_), dialect=dialect, shared=shared)
+    dialects = (dialect, with_dialect or dialect)
+    comparison = ls.compare(first, second, at=(at, with_), dialect=dialects, shared=shared)
     code = CONFORMS if comparison.ok else DOES_NOT_CONFORM
     return answer_json(comparison, code) if json else Answer((str(comparison),), code=code)

@@ -9,20 +9,17 @@ from typing import Any
 import numpy as np
 
 from lstm_spec.conformance.numbers import narrowest
+from lstm_spec.conformance.rounding import Parameter
 from lstm_spec.display import Displayed
 from lstm_spec.errors import Finding, safe
 from lstm_spec.symbolic.cell import Cell
-
-Array = np.ndarray[Any, Any]
-# What rounding may change, as a part of the largest entry: that of a sum of two biases, and for halves that of the
-# numbers themselves (bfloat16 keeps 8 bits: 3.9e-3, float16 11: 4.9e-4).
-ROUNDING = {"bfloat16": 8e-3, "float16": 1e-3, "float32": 1e-6, "float64": 1e-14}
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
     """One cell of a source: where it is, its dialect, and its numbers by our names, the biases of a gate in one.
 
+    `layer` is its layer's name, empty where the source has none, and `index` its place in a stack of `height` cells.
     `dtype` is that of the file, the narrowest where there are several; `unreadable` says why there are no numbers.
     """
 
@@ -31,24 +28,37 @@ class Side:
     cell: Cell
     reverse: bool
     sizes: tuple[tuple[str, Any], ...]
-    arrays: Mapping[str, Array]
+    parameters: Mapping[str, Parameter]
     dtype: str = "float32"
     unreadable: str = ""
+    layer: str = ""
+    index: int = 0
+    height: int = 1
+
+    @property
+    def name(self) -> tuple[str, int, bool]:
+        """What two sources may both call a cell: its layer, and its place in it."""
+        return self.layer, self.index, self.reverse
+
+    @property
+    def label(self) -> str:
+        """Its name for people: `encoder l0`, and `l0` where the layer has none."""
+        return self.where if self.layer else f"l{self.index}{'.reverse' * self.reverse}"
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
     """Two cells held against each other; `second` is None where the other source has none left.
 
-    `differences` are the largest |a - b| by parameter where that is not 0; `words` what differs beside numbers, and
-    what the difference looks like; `limit` is what rounding may do.
+    `differences` are the largest |a - b| by parameter where that is not 0; `wrong` are those that differ by more than
+    rounding; `words` say what differs beside numbers, and what the difference looks like.
     """
 
     first: Side | None
     second: Side | None
     differences: Mapping[str, float]
     words: tuple[str, ...]
-    limit: float = 0.0
+    wrong: tuple[str, ...] = ()
 
     @property
     def is_alone(self) -> bool:
@@ -65,7 +75,7 @@ class Pair:
         """`equal to the bit`, `equal within 3e-08`, `differs by up to 0.41`, `only in the first`."""
         if self.is_alone:
             return f"only in the {'first' if self.second is None else 'second'}"
-        if self.words and not self.differences:
+        if self.words and not self.wrong:
             return "another cell"
         if self.unreadable:
             return "the same sizes and equations; the numbers are not compared"
@@ -84,18 +94,18 @@ class Pair:
     @property
     def strange(self) -> tuple[str, ...]:
         """The parameters of the first that hold NaN or infinity: where they are equal, both are equally broken."""
-        arrays = self.first.arrays if self.first else {}
-        return tuple(name for name, array in arrays.items() if not np.isfinite(array).all())
+        parameters = self.first.parameters if self.first else {}
+        return tuple(name for name, own in parameters.items() if not np.isfinite(own.array).all())
 
     @property
     def largest(self) -> float:
-        """The largest difference of all."""
-        return max(self.differences.values(), default=0.0)
+        """The largest difference that is more than rounding; where none is, of all."""
+        return max((self.differences[name] for name in self.wrong or self.differences), default=0.0)
 
     @property
     def same(self) -> bool:
         """Whether both compute the same: nothing differs by more than rounding."""
-        return not self.is_alone and not self.unreadable and not self.words and self.largest <= self.limit
+        return not self.is_alone and not self.unreadable and not self.words and not self.wrong
 
     def lines(self) -> Iterator[str]:
         """For people: one line, and below it what differs."""
@@ -107,25 +117,27 @@ class Pair:
         if self.same and self.strange:
             yield f"  both hold NaN or infinity in {', '.join(self.strange)}"
         if not self.same:
-            yield from (f"  {name:<8} differs by up to {value:.1e}" for name, value in self.differences.items())
+            yield from (f"  {name:<8} differs by up to {self.differences[name]:.1e}" for name in self.wrong)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """For JSON, which has no infinity: the difference between a number and none is None."""
         return {
             "first": self.first.where if self.first else None,
             "second": self.second.where if self.second else None,
             "same": self.same,
             "verdict": self.verdict,
             "words": [*self.words, *([self.unreadable] if self.unreadable else [])],
-            "differences": dict(self.differences),
+            "differences": {name: gap if np.isfinite(gap) else None for name, gap in self.differences.items()},
+            "wrong": list(self.wrong),
             "strange": list(self.strange),
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison(Displayed):
-    """Every cell of two sources; `ok` when each has its equal and nothing recurrent was left out.
+    """Every cell of two sources; `ok` when each has its equal in its place and nothing recurrent was left out.
 
+    `moved` says of equal cells that they stand where others should, by names that both sources have or in one stack;
     `unread` is what is recurrent and could not be compared, with the source that has it; `shared` tells that cells
     which only one source has do not count.
     """
@@ -135,6 +147,7 @@ class Comparison(Displayed):
     pairs: tuple[Pair, ...]
     unread: tuple[tuple[str, Finding], ...] = ()
     shared: bool = False
+    moved: tuple[str, ...] = ()
 
     @property
     def counted(self) -> tuple[Pair, ...]:
@@ -144,7 +157,7 @@ class Comparison(Displayed):
     @property
     def ok(self) -> bool:
         """Whether both are the same model, or with `shared` the same in what both have."""
-        return bool(self.counted) and all(pair.same for pair in self.counted) and not self.unread
+        return bool(self.counted) and all(pair.same for pair in self.counted) and not self.unread and not self.moved
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
@@ -152,6 +165,7 @@ class Comparison(Displayed):
     def _lines(self) -> Iterator[str]:
         for pair in self.pairs:
             yield from pair.lines()
+        yield from (safe(sentence, None) for sentence in self.moved)
         for side, finding in self.unread:
             yield f"not compared, in the {side}: {safe(finding.message, None)}"
         yield self._conclusion()
@@ -163,6 +177,8 @@ class Comparison(Displayed):
         if equal + undecided < len(self.counted) or not self.counted:
             only_alone = equal > 0 and equal + undecided + alone == len(self.counted)
             return f"not the same: {counted}" + "; --shared leaves out what only one has" * only_alone
+        if self.moved:
+            return f"not the same: {counted}, but not in their places"
         if left := undecided + len(self.unread):
             return f"undecided: {counted}, and {left} {'was' if left == 1 else 'were'} not compared"
         if self.shared and alone:
@@ -177,5 +193,6 @@ class Comparison(Displayed):
             "ok": self.ok,
             "shared": self.shared,
             "cells": [pair.to_dict() for pair in self.pairs],
+            "moved": list(self.moved),
             "unread": [{"in": side, **finding.to_dict()} for side, finding in self.unread],
         }
