@@ -105,8 +105,11 @@ def _apply(node: NodeProto, index: int, scope: Scope, own: str, contents: Conten
     if node.op_type == "Identity" and len(inputs) == 1 and inputs[0] is not None:
         return inputs[0]
     values = [value for value in inputs if isinstance(value, Value)]
-    if (told := [value for value in inputs if isinstance(value, str)]) and (axis := _asked_axis(node, scope, contents)):
-        values, told, result = [], [], Result((1,), "int64", (), lambda a: np.array([axis]))
+    told = [value for value in inputs if isinstance(value, str)]
+    if told and (axis := _asked_axis(node, scope, contents)):
+        values, result = [], Result((1,), "int64", (), lambda a: np.array([axis]))
+    elif told and (sizes := _declared_sizes(node, scope)) is not None:
+        values, result = [], Result((len(sizes),), "int64", (), lambda a: np.array(sizes, "int64"))
     else:
         if told:
             return told[0]
@@ -156,6 +159,23 @@ def add_folded(value: Value, contents: Contents, name: str = "") -> str:
         tensor = replace(value.tensor, name=contents.keys.claim(name or value.tensor.name))
         contents.folded[id(value)] = value, contents.add(tensor)
     return contents.folded[id(value)][1]
+
+
+def _declared_sizes(node: NodeProto, scope: Scope) -> list[int] | None:
+    """What Shape gives of a value that is no constant, where the graph declares the sizes that are asked for.
+
+    PyTorch's exporter asks an initial state for its units, `Shape(h, start=2, end=3)`, and cuts W, R and B by it.
+    """
+    if node.op_type != "Shape" or len(node.input) != 1:
+        return None
+    owner, own = scope.owner(node.input[0])
+    start, end = (scope.attribute(node, name) for name in ("start", "end"))
+    declared = owner.shapes.get(own)
+    if declared is None:
+        return None
+    part = declared[start.i if start is not None else 0 : end.i if end is not None else None]
+    sizes = [size for size in part if size is not None]
+    return sizes if part and len(sizes) == len(part) else None
 
 
 def _asked_axis(node: NodeProto, scope: Scope, contents: Contents) -> int | None:

@@ -1,7 +1,7 @@
 """A value in an ONNX graph → the sum that it is: constant matrices times values of the run, plus constant vectors.
 
 `Split`, `Slice` and additions are followed backwards from a gate to the products that feed it, so that each gate gets
-its own rows of each matrix. Nothing is loaded; a form that is not understood is None.
+its own rows of each matrix. Nothing is loaded; a form that is not understood raises Unclear and says what was seen.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lstm_spec.checkpoints.calls import Call, Result, Unfoldable
+from lstm_spec.checkpoints.calls import Call, Result, Unfoldable, integers
 from lstm_spec.checkpoints.files import Array
 from lstm_spec.checkpoints.foldable import RULES
-from lstm_spec.checkpoints.folding import fold, fold_result
-from lstm_spec.checkpoints.scopes import Contents, Scope, Value
+from lstm_spec.checkpoints.folding import DOMAINS, fold, fold_result
+from lstm_spec.checkpoints.scopes import Contents, Scope, Value, label_of
+from lstm_spec.errors import safe
 from lstm_spec.layers.tensors import Tensor
 
 if TYPE_CHECKING:
     from onnx import NodeProto
 
 MAX_STEPS = 64  # nodes between a gate and its products; exporters need fewer than 10
-PASSED = ("Identity", "Squeeze", "Unsqueeze", "Cast", "Dropout")
+MAX_NODES = 1000  # that one value is followed to: a sum of itself, many times over, has no end
+PASSED = ("Identity", "Squeeze", "Unsqueeze", "Cast", "CastLike", "Dropout")
 Variable = tuple[int, str]  # the graph that defines it, its name there
 
 
@@ -44,13 +46,14 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The sum of the terms and the biases, each bias a vector or one number."""
+    """The sum of the terms and the biases, each bias a vector or one number; `diagonals` are terms of a vector each."""
 
     terms: tuple[Term, ...] = ()
     biases: tuple[Value, ...] = ()
+    diagonals: tuple[Term, ...] = ()
 
     def __add__(self, other: Form) -> Form:
-        return Form(self.terms + other.terms, self.biases + other.biases)
+        return Form(self.terms + other.terms, self.biases + other.biases, self.diagonals + other.diagonals)
 
     @property
     def width(self) -> int | None:
@@ -59,62 +62,147 @@ class Form:
         return widths.pop() if len(widths) == 1 else None
 
 
-def linear_form(name: str, scope: Scope, contents: Contents, steps: int = 0) -> Form | None:
-    """The sum that a value is, or None. Raises Malformed for what `fold` does."""
-    value = fold(name, scope, contents)
-    if isinstance(value, Value):
-        vector = _vector(value, contents)
-        return Form(biases=(vector,)) if vector else None
-    found = scope.maker(name)
-    if found is None or steps > MAX_STEPS or found[0].node.domain not in ("", "ai.onnx"):
+class Unclear(Exception):
+    """Why a value, or the step that it belongs to, cannot be read, in words; and how much of it had been by then."""
+
+    def __init__(self, reason: str, progress: int = 0) -> None:
+        super().__init__(reason)
+        self.progress = progress
+
+
+@dataclass(slots=True)
+class Walk:
+    """How far one value has been followed."""
+
+    contents: Contents
+    nodes: int = 0
+    depth: int = 0
+
+    def follow(self, name: str, scope: Scope) -> Form:
+        """The sum that a value is. Raises Unclear where it is none."""
+        value = fold(name, scope, self.contents)
+        if isinstance(value, Value):
+            return Form(biases=(_vector(value, self.contents),))
+        found = scope.maker(name)
+        if found is None:
+            raise Unclear(f"{safe(name)} is given when the model runs, and is multiplied with no matrix")
+        self.nodes += 1
+        if self.nodes > MAX_NODES or self.depth > MAX_STEPS:
+            raise Unclear("it is made by too many nodes")
+        self.depth += 1
+        try:
+            return self._made(found[0].node, found[0].index, found[1])
+        finally:
+            self.depth -= 1
+
+    def _made(self, node: NodeProto, index: int, owner: Scope) -> Form:
+        kind = node.op_type if node.domain in DOMAINS else ""
+        if kind == "Add" and len(node.input) == 2:
+            return self.follow(node.input[0], owner) + self.follow(node.input[1], owner)
+        if kind in ("MatMul", "Gemm"):
+            return _product(node, owner, self)
+        if kind == "Mul" and (scaled := _scaled(node, owner, self.contents)):
+            return Form(diagonals=(scaled,))
+        if kind in ("Split", "Slice"):
+            return _part(node, index, owner, self)
+        if kind == "SequenceAt" and (form := _element(node, owner, self)):
+            return form
+        if kind in PASSED or (kind == "Gather" and _takes_a_step(node, owner)):
+            return self.follow(node.input[0], owner)
+        raise Unclear(f"{safe(node.op_type)} ({safe(owner.join(label_of(node)))}) stands before the products")
+
+
+def linear_form(name: str, scope: Scope, contents: Contents) -> Form:
+    """The sum that a value is. Raises Unclear where it is none, Malformed for what `fold` does."""
+    return Walk(contents).follow(name, scope)
+
+
+def _scaled(node: NodeProto, owner: Scope, contents: Contents) -> Term | None:
+    """p * c: a constant vector times a value of the run, entry by entry."""
+    if len(node.input) != 2:
         return None
-    made, owner = found
-    node = made.node
-
-    def follow(one: str) -> Form | None:
-        return linear_form(one, owner, contents, steps + 1)
-
-    if node.op_type == "Add" and len(node.input) == 2:
-        left, right = (follow(one) for one in node.input)
-        return left + right if left and right else None
-    if node.op_type in ("MatMul", "Gemm"):
-        return _product(node, owner, contents, follow)
-    if node.op_type in ("Split", "Slice"):
-        return _part(node, made.index, owner, contents, follow)
-    if node.op_type == "Gather":
-        axis = owner.attribute(node, "axis")
-        return follow(node.input[0]) if axis is None or axis.i == 0 else None
-    return follow(node.input[0]) if node.op_type in PASSED else None
+    for vector, other in (node.input, list(node.input)[::-1]):
+        value = fold(vector, owner, contents)
+        if isinstance(value, Value) and len(value.tensor.shape) and value.tensor.shape[-1] > 1:
+            value, (scope, own) = _vector(value, contents), root(other, owner)
+            if len(value.tensor.shape) != 1:
+                return None
+            origin = value.tensor.sources or (value.tensor.name,)
+            return Term(scope, own, value, origin, (0, value.tensor.shape[0]))
+    return None
 
 
-def _vector(value: Value, contents: Contents) -> Value | None:
-    """A constant that every sample gets: one number, or a vector as the last axis of ones."""
+def _takes_a_step(node: NodeProto, owner: Scope) -> bool:
+    """Whether Gather takes from an axis before the last: from the first, or from another by the declared rank."""
+    attribute = owner.attribute(node, "axis")
+    axis = attribute.i if attribute is not None else 0
+    rank = rank_of(node.input[0], owner)
+    return axis == 0 or (rank is not None and axis % rank != rank - 1)
+
+
+def rank_of(name: str, scope: Scope) -> int | None:
+    """How many axes a value has, where the graph declares it or a product's input tells."""
+    for _ in range(MAX_STEPS):
+        owner, own = scope.owner(name)
+        if (shape := owner.shapes.get(own)) is not None:
+            return len(shape)
+        made = owner.made.get(own)
+        if made is None or made.node.op_type not in ("MatMul", "Add", "Identity", "Cast"):
+            return None
+        name, scope = made.node.input[0], owner
+    return None
+
+
+def _element(node: NodeProto, owner: Scope, walk: Walk) -> Form | None:
+    """One part of a SplitToSequence over the last axis: PyTorch's exporter writes `split` and `chunk` so."""
+    found, place = owner.maker(node.input[0]), fold(node.input[1], owner, walk.contents)
+    if found is None or found[0].node.op_type != "SplitToSequence" or not isinstance(place, Value):
+        return None
+    split, scope = found[0].node, found[1]
+    if (axis := scope.attribute(split, "axis")) is None or axis.i == 0:
+        return None
+    whole = walk.follow(split.input[0], scope)
+    sizes = fold(split.input[1], scope, walk.contents) if len(split.input) > 1 else ""
+    if whole.width is None or not isinstance(sizes, Value):
+        return None
+    try:
+        (number,), listed = integers(place.tensor), integers(sizes.tensor)
+    except Unfoldable:
+        return None
+    if sizes.tensor.shape == ():
+        listed = [listed[0]] * (whole.width // max(listed[0], 1))
+    number += len(listed) * (number < 0)
+    if not 0 <= number < len(listed) or sum(listed) != whole.width or min(listed) < 1:
+        return None
+    return _cut(whole, sum(listed[:number]), sum(listed[: number + 1]), walk.contents)
+
+
+def _vector(value: Value, contents: Contents) -> Value:
+    """A constant that every sample gets: one number, or a vector as the last axis of ones; others stay as they are."""
     shape = value.tensor.shape
     if any(size != 1 for size in shape[:-1]):
-        return None
+        return value
     flat = shape[-1:]
     return value if shape == flat else derive(value.tensor.name, flat, [value], contents, lambda a: a[0].reshape(flat))
 
 
-def _product(node: NodeProto, owner: Scope, contents: Contents, follow: Callable[[str], Form | None]) -> Form | None:
+def _product(node: NodeProto, owner: Scope, walk: Walk) -> Form:
     """MatMul(x, W), or Gemm(x, W or its transpose, b), as a term whose rows are outputs."""
-    if len(node.input) < 2 or isinstance(value := fold(node.input[1], owner, contents), str):
-        return None
-    if len(value.tensor.shape) != 2:
-        return None
+    label = safe(owner.join(label_of(node)))
+    value = fold(node.input[1], owner, walk.contents) if len(node.input) > 1 else ""
+    if isinstance(value, str) or len(value.tensor.shape) != 2:
+        raise Unclear(f"the matrix of {node.op_type} ({label}) is no constant of two axes")
     transposed, bias = False, Form()
     if node.op_type == "Gemm":
         numbers = {a.name: (a.i, a.f) for a in node.attribute}
         if numbers.get("transA", (0, 0))[0] or {numbers.get(n, (0, 1.0))[1] for n in ("alpha", "beta")} != {1.0}:
-            return None
+            raise Unclear(f"Gemm ({label}) scales or turns its input")
         transposed = bool(numbers.get("transB", (0, 0))[0])
         if len(node.input) == 3 and node.input[2]:
-            if (added := follow(node.input[2])) is None:
-                return None
-            bias = added
+            bias = walk.follow(node.input[2], owner)
     name, origin = value.tensor.name, value.tensor.sources or (value.tensor.name,)
     if not transposed:
-        value = derive(name, value.tensor.shape[::-1], [value], contents, lambda a: a[0].T)
+        value = derive(name, value.tensor.shape[::-1], [value], walk.contents, lambda a: a[0].T)
     scope, own = root(node.input[0], owner)
     return Form((Term(scope, own, value, origin, (0, value.tensor.shape[0])),)) + bias
 
@@ -130,29 +218,30 @@ def root(name: str, scope: Scope) -> tuple[Scope, str]:
     return owner, own
 
 
-def _part(
-    node: NodeProto, index: int, owner: Scope, contents: Contents, follow: Callable[[str], Form | None]
-) -> Form | None:
+def _part(node: NodeProto, index: int, owner: Scope, walk: Walk) -> Form:
     """A range of the last axis; a range of another axis is the same sum."""
-    axis = _axis(node, owner, contents)
-    if axis is None or (whole := follow(node.input[0])) is None:
-        return None
-    if axis == 0:
+    where = f"{node.op_type} ({safe(owner.join(label_of(node)))})"
+    axis, whole = _axis(node, owner, walk.contents), walk.follow(node.input[0], owner)
+    rank = rank_of(node.input[0], owner)
+    if axis == 0 or (axis is not None and rank is not None and axis % rank != rank - 1):
         return whole
     width = whole.width
-    if width is None:
-        return None
-    inputs = [fold(name, owner, contents) if name else None for name in node.input[1:]]
-    if any(isinstance(value, str) for value in inputs):
-        return None
+    inputs = [fold(name, owner, walk.contents) if name else None for name in node.input[1:]]
+    if axis is None or width is None or any(isinstance(value, str) for value in inputs):
+        raise Unclear(f"{where} takes a part that the constants do not tell")
     # the node as it works on the last axis alone, whatever the rank of its input is
     given = [value.tensor if isinstance(value, Value) else None for value in inputs]
     sizes = Tensor("", (width,), "int64", lambda: np.arange(width))
     part = _range(node, [sizes, *given], index, owner)
     if part is None:
-        return None
-    start, stop = part
+        raise Unclear(f"{where} takes no range of rows")
+    return _cut(whole, *part, walk.contents)
+
+
+def _cut(whole: Form, start: int, stop: int, contents: Contents) -> Form:
     terms = tuple(_rows(term, start, stop, contents) for term in whole.terms)
+    if whole.diagonals:
+        raise Unclear("a vector is multiplied in before the gates are cut")
     return Form(terms, tuple(_entries(bias, start, stop, contents) for bias in whole.biases))
 
 
@@ -196,7 +285,8 @@ def _rows(term: Term, start: int, stop: int, contents: Contents) -> Term:
 def _entries(bias: Value, start: int, stop: int, contents: Contents) -> Value:
     if bias.tensor.shape in ((), (1,)):
         return bias
-    return derive(bias.tensor.name, (stop - start,), [bias], contents, lambda a: a[0][start:stop])
+    shape = (*bias.tensor.shape[:-1], stop - start)
+    return derive(bias.tensor.name, shape, [bias], contents, lambda a: a[0][..., start:stop])
 
 
 def columns(term: Term, start: int, stop: int, contents: Contents) -> Value:

@@ -34,6 +34,7 @@ MAX_SCOPES = 10_000  # graphs and calls of functions that are entered
 LSTM_INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 INPUTS = {"LSTM": LSTM_INPUTS, "GRU": LSTM_INPUTS[:6], "RNN": LSTM_INPUTS[:6]}
 WEIGHTS = ("W", "R", "B", "P")
+DECLARED = ("X", "initial_h", "initial_c")  # whose shapes are held against what the graph declares
 LOOKS_RECURRENT = re.compile("LSTM|GRU|RNN|[Ll]stm|[Gg]ru$|Rnn")
 
 # AttributeProto.type → the field with the value; the types that an operator's options have.
@@ -188,14 +189,14 @@ def operator_of(node: NodeProto, where: str, scope: Scope, contents: Contents) -
         raise _bad_node(node, where, "has too many inputs", expected, f"{len(node.input)}")
     wired = {role: name for role, name in zip(roles, node.input, strict=False) if name}
     values = {role: fold(name, scope, contents) for role, name in wired.items()}
-    shape = scope.shapes.get(node.input[0]) if "X" in wired else None
+    declared = {role: scope.shapes.get(name) for role, name in wired.items() if role in DECLARED}
     return Operator(
         node.op_type,
         where,
         {role: add_folded(value, contents) for role, value in values.items() if isinstance(value, Value)},
         _attributes(node, where, scope),
         tuple(role for role, value in values.items() if isinstance(value, str) and role != "X"),
-        {"X": shape} if shape else {},
+        {role: shape for role, shape in declared.items() if shape and not isinstance(values[role], Value)},
         {role: value for role, value in values.items() if isinstance(value, str) and role in WEIGHTS},
     )
 
@@ -233,11 +234,19 @@ def _inner_graphs(
         for name, inner in _node_graphs(node):
             _check_depth(scope)
             path = safe(scope.join(f"{label_of(node)}.{name}"))
-            options, calls = scope.options, scope.calls
-            yield inner, Scope(path, scope, scope.depth + 1, options=options, calls=calls, kind=node.op_type)
+            inside = Scope(path, scope, scope.depth + 1, options=scope.options, calls=scope.calls, kind=node.op_type)
+            inside.states = _states(node, inner)
+            yield inner, inside
         if function := contents.functions.get((node.domain, node.op_type)):
             _check_depth(scope)
             yield function, _called(function, node, scope, contents)
+
+
+def _states(node: NodeProto, body: GraphProto) -> int:
+    """How many values a loop hands from one round to the next: Loop's body also takes a counter and a condition."""
+    scanned = sum(attribute.i for attribute in node.attribute if attribute.name == "num_scan_inputs")
+    taken = {"Loop": 2, "Scan": scanned}.get(node.op_type)
+    return 0 if taken is None else max(len(body.input) - taken, 0)
 
 
 def _called(function: FunctionProto, node: NodeProto, scope: Scope, contents: Contents) -> Scope:

@@ -44,8 +44,8 @@ class Scope:
     """The names of one graph: each is the key of a constant in `Tensors`, or None where it is computed; and shapes.
 
     In a function, `given` are its inputs, as names of the scope that calls it, and `options` the call's attributes.
-    `kind` is the type of the node that holds the graph. `values` keeps what has been folded: a `Value`, or the words
-    why a name is none.
+    `kind` is the type of the node that holds the graph, `states` how many values a loop hands on. `values` keeps what
+    has been folded: a `Value`, or the words why a name is none.
     """
 
     path: str = ""
@@ -59,6 +59,7 @@ class Scope:
     values: dict[str, Value | str] = field(default_factory=dict)
     calls: tuple[Function, ...] = ()
     kind: str = ""
+    states: int = 0
 
     def define(self, name: str, key: str | None) -> None:
         """Raises Malformed when the graph has defined the name before."""

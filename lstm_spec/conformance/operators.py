@@ -80,8 +80,10 @@ def read_node(operator: Operator, at: str, findings: list[Finding]) -> Reading |
 
 
 def _read_cell(operator: Operator) -> Reading:
-    """An LSTM that a graph writes out in simple nodes: its matrices and biases, gate by gate."""
-    layer = Layer(lstm_cell(LstmOptions(bias="one" if "b_i" in operator.tensors else "none")))
+    """An LSTM that a graph writes out in simple nodes: its matrices and biases, gate by gate, and its options."""
+    said: dict[str, Any] = {"bias": "one" if "b_g" in operator.tensors else "none", **operator.attributes}
+    said |= {name: Fraction(said[name]) for name in ("clip", "clip_cell") if name in said}
+    layer = Layer(lstm_cell(LstmOptions(**said)))
     return Reading(operator.where, NATIVE, layer, {f"l0.{n}": key for n, key in operator.tensors.items()}, operator)
 
 

@@ -1,0 +1,381 @@
+"""Steps → cells: which product is h's, what the options are, and that h and c are what the step before left.
+
+A value is h where a step of the graph or the round of its loop before makes it so. A product with anything else, such
+as a multiplicative LSTM's, is no LSTM's, whatever its shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lstm_spec.checkpoints.linear_forms import (
+    MAX_STEPS,
+    PASSED,
+    Form,
+    Term,
+    Unclear,
+    Variable,
+    columns,
+    linear_form,
+    root,
+    total,
+)
+from lstm_spec.checkpoints.scopes import Scope, Value
+from lstm_spec.checkpoints.steps import CARRIERS, Graph, Step, is_constant, name_of
+from lstm_spec.errors import safe
+
+if TYPE_CHECKING:
+    from onnx import FunctionProto, GraphProto, NodeProto
+
+HIDDEN_NAMES = ("hh", "recurrent", "hidden")
+PLACED = (*PASSED, "Gather", "Slice", "Split", "Reshape", "Transpose", "Expand", "Flatten")
+
+MAX_VISITS = 20_000
+
+
+@dataclass(slots=True)
+class Cell:
+    """A step and what is known of it; `reason` says why it is read as nothing."""
+
+    step: Step
+    node: NodeProto
+    k: int = 0
+    h: tuple[Scope, str] | None = None
+    tensors: dict[str, Value] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    exact: object = None
+    reason: str = ""
+
+    @property
+    def terms(self) -> Iterator[Term]:
+        for gate in self.step.gates.values():
+            yield from gate.form.terms
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What steps of the same weights share."""
+        return tuple(sorted((gate, t.origin, t.rows) for gate, one in self.step.gates.items() for t in one.form.terms))
+
+
+@dataclass(slots=True)
+class Left:
+    """What a step leaves as h: its own, or a projection of it."""
+
+    step: Step
+    projection: Form | None = None
+
+
+class Chain:
+    """The steps of a graph by what they leave, and the states that its loop carries."""
+
+    def __init__(self, graph: GraphProto | FunctionProto, seen: Graph, steps: list[Step]) -> None:
+        self.graph = seen
+        self.carried = dict(_carried(graph, seen))
+        self.h = {seen.variable(step.h_after): Left(step) for step in steps}
+        self.c = {seen.variable(step.c_after): step for step in steps}
+        for step in steps:
+            for name, form in _projections(step, seen):
+                self.h.setdefault(seen.variable(name), Left(step, form))
+
+    def before(self, scope: Scope, name: str) -> Variable:
+        """The value that stands for this one a round before, where the loop carries it; else itself."""
+        own = (id(scope), name)
+        return self.carried.get(own, own)
+
+    def settle(self, cells: list[Cell]) -> None:
+        """Finds each cell's h, its weights and options, and holds its states to what the others leave."""
+        for cell in cells:
+            if not cell.reason:
+                cell.h = self._carried_h(cell)
+        for cell in cells:
+            if not cell.reason and cell.h is None:
+                self._settle_h(cell, [one for one in cells if one.h and one.key == cell.key])
+        for cell in cells:
+            if not cell.reason:
+                try:
+                    equal = [one for one in cells if one.key == cell.key]
+                    self._read(cell, equal)
+                    self._hold(cell, equal)
+                except Unclear as reason:
+                    cell.reason = str(reason)
+        _absorb(cells, self)
+
+    def _carried_h(self, cell: Cell) -> tuple[Scope, str] | None:
+        found = [(s, n) for s, n, _ in _variables(cell) if self.before(s, n) in self.h]
+        return found[0] if len(found) == 1 else None
+
+    def _settle_h(self, cell: Cell, known: list[Cell]) -> None:
+        """By an equal step; else by a constant, by the width of h, by names."""
+        seen = list(_variables(cell))
+        if len(seen) == 1:
+            cell.reason = "the gates see one value; x and h are two"
+            return
+        if len(seen) != 2:
+            cell.reason = f"a gate is the sum of {len(seen)} products; x and h are two"
+            return
+        place = next((number for one in known for number, v in enumerate(_variables(one)) if v[:2] == one.h), None)
+        widths = {form.width for form in self._going_out(cell)} or {cell.k}
+        words = [_words(cell, (s, n)) for s, n, _ in seen]
+        tests = (
+            [place == number for number in range(2)],
+            [is_constant(n, s, self.graph.contents) for s, n, _ in seen],
+            [width in widths for _, _, width in seen],
+            [any(word in origin for word in HIDDEN_NAMES) for origin in words],
+        )
+        told = next((test for test in tests if sum(test) == 1), None)
+        if told is None:
+            joined = len({term.variable for term in cell.terms}) == 1
+            where = " in the value that joins them" if joined else ": both have as many columns as there are units"
+            cell.reason = f"nothing tells x from h{where}"
+            return
+        cell.h = seen[told.index(True)][:2]
+
+    def _going_out(self, cell: Cell) -> list[Form]:
+        """The projections of h that the graph gives out, where it does not give out h itself."""
+        if self.graph.variable(cell.step.h_after) in self.graph.outputs:
+            return []
+        left = [one for value, one in self.h.items() if value in self.graph.outputs and one.step is cell.step]
+        return [one.projection for one in left if one.projection]
+
+    def _read(self, cell: Cell, equal: list[Cell]) -> None:
+        """The weights and the options. Raises Unclear when they are none of ours."""
+        assert cell.h is not None
+        step, contents = cell.step, self.graph.contents
+        projection = self._projection(cell, equal)
+        r = cell.k if projection is None else projection.width or 0
+        for gate, one in step.gates.items():
+            w, u = _sides(one.form, cell.h, r, self.graph)
+            cell.tensors |= {f"W_{gate}": w, f"U_{gate}": u}
+        cell.options |= dict(_functions(step))
+        if projection is not None:
+            cell.tensors["W_proj"] = projection.terms[0].matrix
+            cell.options["projection"] = True
+            if projection.biases:
+                bias = total(projection.biases, r, contents)
+                if bias is None:
+                    raise Unclear("the bias of the projection has another width")
+                cell.tensors["b_proj"] = bias
+                cell.options["projection_bias"] = True
+        cell.options |= self._peepholes(cell)
+        biases = tuple(_origin(b) for one in step.gates.values() for b in one.form.biases)
+        diagonals = tuple(t.origin for one in step.gates.values() for t in one.form.diagonals)
+        cell.exact = (biases, diagonals, tuple(cell.options.items()))
+
+    def _projection(self, cell: Cell, equal: list[Cell]) -> Form | None:
+        """What the step before projects h with; of a step alone, a projection of its h that goes out as wide as h."""
+        assert cell.h is not None
+        for one in (cell, *equal):
+            if one.h and (left := self.h.get(self.before(*one.h))):
+                return left.projection
+        wanted = [width for s, n, width in _variables(cell) if (s, n) == cell.h]
+        fits = [form for form in self._going_out(cell) if form.width in wanted]
+        return fits[0] if fits else None
+
+    def _peepholes(self, cell: Cell) -> dict[str, Any]:
+        """The vectors that c is multiplied with in the gates, and which c o sees."""
+        step = cell.step
+        said: dict[str, Any] = {}
+        before, after = (id(step.c[0]), step.c[1]), self.graph.variable(step.c_after)
+        for gate, one in step.gates.items():
+            if not one.form.diagonals:
+                continue
+            (term, *more) = one.form.diagonals
+            seen = "before" if term.variable == before else "after" if term.variable == after else ""
+            if more or gate == "g" or not seen or (seen == "after" and gate != "o") or term.rows != (0, cell.k):
+                raise Unclear(f"the gate {gate} sees {safe(term.name)} through a vector, which is no peephole on c")
+            cell.tensors[f"p_{gate}"] = term.matrix
+            said |= {"peephole": True} | ({"peephole_output": "before"} if gate == "o" and seen == "before" else {})
+        lacking = [g for g in step.gates if g != "g" and f"p_{g}" not in cell.tensors]
+        if said and lacking:
+            raise Unclear(f"{', '.join(lacking)} has no peephole and other gates have one")
+        return said
+
+    def _hold(self, cell: Cell, equal: list[Cell]) -> None:
+        """Raises Unclear unless h and c are what a step before left, or given, or a beginning."""
+        assert cell.h is not None
+        h, c = self.before(*cell.h), self.before(*cell.step.c)
+        steps = {id(one.step) for one in equal}
+        left = self.h.get(h)
+        if left is not None and id(left.step) in steps:
+            if self.c.get(c) is not left.step:
+                raise Unclear(f"c is {self._made(*cell.step.c)}, and no c' of the step that leaves h")
+            return
+        own = {v for v, left in self.h.items() if id(left.step) in steps}
+        own |= {v for v, step in self.c.items() if id(step) in steps}
+        chained = any(one.h and self.before(*one.h) in own for one in equal)
+        for letter, (scope, name), known in (("h", cell.h, self.h), ("c", cell.step.c, self.c)):
+            if (id(scope), name) in self.carried and self.carried[id(scope), name] not in known:
+                raise Unclear(f"the loop carries another value than {letter}'")
+            if self.before(scope, name) in known or self._begins(scope, name):
+                continue
+            if not chained or self._depends(scope, name, own):
+                raise Unclear(f"{letter} is {self._made(scope, name)}, and not what a step before leaves")
+
+    def _begins(self, scope: Scope, name: str) -> bool:
+        """Whether a value is given or constant, but for its place in a larger one."""
+        for _ in range(MAX_STEPS):
+            if is_constant(name, scope, self.graph.contents):
+                return True
+            scope, name = root(name, scope)
+            made = scope.made.get(name)
+            if made is None or made.node.op_type == "ConstantOfShape":
+                return True
+            if (made.node.domain, made.node.op_type) in self.graph.contents.functions:
+                return True
+            if made.node.op_type not in PLACED:
+                return False
+            name = made.node.input[0]
+        return False
+
+    def _made(self, scope: Scope, name: str) -> str:
+        made = scope.made.get(name)
+        return f"made by {safe(made.node.op_type)} ({safe(name)})" if made else safe(name)
+
+    def _depends(self, scope: Scope, name: str, values: set[Variable]) -> bool:
+        """Whether a value is made from one of these."""
+        stack = [(scope, name)]
+        seen: set[Variable] = set()
+        while stack and len(seen) < MAX_VISITS:
+            owner, own = stack.pop()
+            owner, own = root(own, owner)
+            if (id(owner), own) in values:
+                return True
+            made = owner.made.get(own)
+            if made is None or (id(owner), own) in seen:
+                continue
+            seen.add((id(owner), own))
+            stack += [(owner, one) for one in made.node.input if one]
+        return bool(stack)
+
+
+def cell_of(step: Step, chain: Chain) -> Cell:
+    """The step with its k. The first reason that it has none is kept."""
+    widths = {gate.form.width for gate in step.gates.values()}
+    k = widths.pop()
+    cell = Cell(step, step.node, k or 0)
+    if widths or k is None:
+        cell.reason = "the gates have different widths"
+    return cell
+
+
+def _absorb(cells: list[Cell], chain: Chain) -> None:
+    """A first step whose c is a constant may lack what was worked out with it; all others must be equal."""
+    whole = [cell for cell in cells if not cell.reason and cell.h and chain.before(*cell.h) in chain.h]
+    for cell in cells:
+        same = next((one for one in whole if one.key == cell.key or _is_part(cell, one)), None)
+        if same is None or same is cell:
+            continue
+        if cell not in whole and is_constant(cell.step.c[1], cell.step.c[0], chain.graph.contents):
+            cell.step, cell.reason = same.step, ""
+            cell.tensors, cell.options, cell.exact = same.tensors, same.options, same.exact
+        elif cell.exact != same.exact:
+            cell.reason = cell.reason or "two steps of the same weights differ in their biases, peepholes or functions"
+
+
+def _is_part(cell: Cell, whole: Cell) -> bool:
+    """Whether the first step sees x alone, through the same matrices."""
+    return set(cell.key) < set(whole.key)
+
+
+def _variables(cell: Cell) -> list[tuple[Scope, str, int | None]]:
+    """What the gates are made from, each once with its width: two values, or the parts of one that joins them."""
+    found: dict[Variable, tuple[Scope, str, int | None]] = {}
+    for term in cell.terms:
+        joined = term.scope.made.get(term.name)
+        if joined and joined.node.op_type == "Concat":
+            for name in joined.node.input:
+                scope, own = root(name, term.scope)
+                shape = scope.shapes.get(own)
+                found[id(scope), own] = scope, own, shape[-1] if shape else None
+        else:
+            found[term.variable] = term.scope, term.name, term.matrix.tensor.shape[1]
+    return list(found.values())
+
+
+def _words(cell: Cell, variable: tuple[Scope, str]) -> str:
+    own = id(variable[0]), variable[1]
+    return " ".join(name for term in cell.terms if term.variable == own for name in term.origin).lower()
+
+
+def _sides(form: Form, h: tuple[Scope, str], r: int, graph: Graph) -> tuple[Value, Value]:
+    """The matrix of x and that of h. Raises Unclear when there are others."""
+    own = id(h[0]), h[1]
+    terms = list(form.terms)
+    if len(terms) == 1:
+        return _joined(terms[0], own, r, graph)
+    if len(terms) != 2:
+        raise Unclear(f"a gate is the sum of {len(terms)} products; x and h are two")
+    told = [term.variable == own for term in terms]
+    if sum(told) != 1:
+        raise Unclear("a gate sees h twice, or never")
+    u, w = terms[told.index(True)].matrix, terms[told.index(False)].matrix
+    if u.tensor.shape[1] != r:
+        raise Unclear(f"h meets {u.tensor.shape[1]} columns and has {r} units")
+    return w, u
+
+
+def _joined(term: Term, own: Variable, r: int, graph: Graph) -> tuple[Value, Value]:
+    """The columns of one matrix that [x, h] or [h, x] meets."""
+    made = term.scope.made.get(term.name)
+    if made is None or made.node.op_type != "Concat" or len(made.node.input) != 2:
+        raise Unclear("the gates see one value; x and h are two")
+    parts = [root(name, term.scope) for name in made.node.input]
+    told = [(id(scope), name) == own for scope, name in parts]
+    width = term.matrix.tensor.shape[1]
+    if sum(told) != 1 or width <= r:
+        raise Unclear(f"x and h together have {width} entries, and h has {r}")
+    contents = graph.contents
+    if told[0]:
+        return columns(term, r, width, contents), columns(term, 0, r, contents)
+    return columns(term, 0, width - r, contents), columns(term, width - r, width, contents)
+
+
+def _functions(step: Step) -> Iterator[tuple[str, Any]]:
+    """Activations, clips and couplings that are not plain, as options."""
+    gates = {gate: one.function for gate, one in step.gates.items() if gate != "g"}
+    if len(set(gates.values())) != 1:
+        raise Unclear(f"the gates are {', '.join(gates.values())}; one function for all is read")
+    clips = {one.clip for one in step.gates.values()}
+    if len(clips) != 1:
+        raise Unclear("some sums are clipped before the gates, others are not")
+    said = {
+        "gate_activation": next(iter(gates.values())),
+        "candidate_activation": step.gates["g"].function,
+        "output_activation": step.output,
+        "clip": clips.pop(),
+        "clip_cell": step.clip_cell,
+        "coupled": step.coupled,
+    }
+    plain = {"gate_activation": "sigmoid", "candidate_activation": "tanh", "output_activation": "tanh"}
+    yield from ((option, value) for option, value in said.items() if value and value != plain.get(option))
+
+
+def _projections(step: Step, graph: Graph) -> Iterator[tuple[str, Form]]:
+    """The products of h' with a constant matrix, and these with a bias."""
+    own = graph.variable(step.h_after)
+    products = [n for n in graph.users_of(step.h_after) if n.op_type in ("MatMul", "Gemm")]
+    with_bias = [n for one in products for n in graph.users_of(one.output[0]) if n.op_type == "Add"]
+    for node in (*products, *with_bias):
+        try:
+            form = linear_form(node.output[0], graph.scope, graph.contents)
+        except Unclear:
+            continue
+        if len(form.terms) == 1 and form.terms[0].variable == own and not form.diagonals:
+            yield node.output[0], form
+
+
+def _carried(graph: GraphProto | FunctionProto, seen: Graph) -> Iterator[tuple[Variable, Variable]]:
+    """The states of a loop's body: what goes in, and what comes out of the round before."""
+    if seen.scope.kind not in CARRIERS:
+        return
+    first, shift = CARRIERS[seen.scope.kind]
+    inputs = [name_of(value) for value in graph.input][first : first + seen.scope.states]
+    outputs = [name_of(value) for value in graph.output][shift:]
+    for name, out in zip(inputs, outputs, strict=False):
+        yield (id(seen.scope), name), seen.variable(out)
+
+
+def _origin(value: Value) -> tuple[str, ...]:
+    return value.tensor.sources or (value.tensor.name,)
