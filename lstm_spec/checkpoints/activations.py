@@ -51,6 +51,7 @@ ATTRIBUTES = {
 }
 HIDING = {pattern[0] for _, pattern in PATTERNS}  # the node types that a function ends with
 MAX_ONES = 4
+NUMBERS = ("float16", "float32", "float64", "int64")
 LARGEST, SMALLEST = 1e9, 1e-9
 
 
@@ -99,11 +100,13 @@ def number(operand: Operand, scope: Scope, contents: Contents) -> float | None:
     """The number that a constant holds, if it is one."""
     if operand is None or isinstance(operand, float):
         return operand
-    owner, own = root(operand, scope)
-    value = fold(own, owner, contents)
+    value = fold(operand, scope, contents)
+    if not isinstance(value, Value):
+        owner, own = root(operand, scope)
+        value = fold(own, owner, contents)
     if not isinstance(value, Value) or any(size != 1 for size in value.tensor.shape):
         return None
-    if value.tensor.load is None or value.tensor.outside or value.tensor.dtype not in ("float32", "float64", "float16"):
+    if value.tensor.load is None or value.tensor.outside or value.tensor.dtype not in NUMBERS:
         return None
     return float(value.tensor.load().reshape(()))
 

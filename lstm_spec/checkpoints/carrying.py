@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 HIDDEN_NAMES = ("hh", "recurrent", "hidden")
 PLACED = (*PASSED, "Gather", "Slice", "Split", "Reshape", "Transpose", "Expand", "Flatten")
-
 MAX_VISITS = 20_000
 
 
@@ -47,16 +46,16 @@ class Cell:
     options: dict[str, Any] = field(default_factory=dict)
     exact: object = None
     reason: str = ""
+    key: tuple[object, ...] = ()  # what steps of the same weights share
+
+    def __post_init__(self) -> None:
+        named = ((gate, term) for gate, one in self.step.gates.items() for term in one.form.terms)
+        self.key = tuple(sorted((gate, term.origin, term.rows) for gate, term in named))
 
     @property
     def terms(self) -> Iterator[Term]:
         for gate in self.step.gates.values():
             yield from gate.form.terms
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """What steps of the same weights share."""
-        return tuple(sorted((gate, t.origin, t.rows) for gate, one in self.step.gates.items() for t in one.form.terms))
 
 
 @dataclass(slots=True)
@@ -78,6 +77,9 @@ class Chain:
         for step in steps:
             for name, form in _projections(step, seen):
                 self.h.setdefault(seen.variable(name), Left(step, form))
+        self.left: dict[int, list[Variable]] = {id(step): [] for step in steps}
+        for value, made in (*((v, left.step) for v, left in self.h.items()), *self.c.items()):
+            self.left[id(made)].append(value)
 
     def before(self, scope: Scope, name: str) -> Variable:
         """The value that stands for this one a round before, where the loop carries it; else itself."""
@@ -89,24 +91,33 @@ class Chain:
         for cell in cells:
             if not cell.reason:
                 cell.h = self._carried_h(cell)
+        groups: dict[object, list[Cell]] = {}
         for cell in cells:
-            if not cell.reason and cell.h is None:
-                self._settle_h(cell, [one for one in cells if one.h and one.key == cell.key])
-        for cell in cells:
-            if not cell.reason:
-                try:
-                    equal = [one for one in cells if one.key == cell.key]
-                    self._read(cell, equal)
-                    self._hold(cell, equal)
-                except Unclear as reason:
-                    cell.reason = str(reason)
+            groups.setdefault(cell.key, []).append(cell)
+        for equal in groups.values():
+            known = next((one for one in equal if one.h), None)
+            own = self._left_by(equal)
+            chained = any(one.h and self.before(*one.h) in own for one in equal)
+            for cell in equal:
+                if not cell.reason and cell.h is None:
+                    self._settle_h(cell, known)
+                if not cell.reason:
+                    try:
+                        self._read(cell, known)
+                        self._hold(cell, own, chained)
+                    except Unclear as reason:
+                        cell.reason = str(reason)
         _absorb(cells, self)
+
+    def _left_by(self, equal: list[Cell]) -> set[Variable]:
+        """What these steps leave as h or c."""
+        return {value for one in equal for value in self.left[id(one.step)]}
 
     def _carried_h(self, cell: Cell) -> tuple[Scope, str] | None:
         found = [(s, n) for s, n, _ in _variables(cell) if self.before(s, n) in self.h]
         return found[0] if len(found) == 1 else None
 
-    def _settle_h(self, cell: Cell, known: list[Cell]) -> None:
+    def _settle_h(self, cell: Cell, known: Cell | None) -> None:
         """By an equal step; else by a constant, by the width of h, by names."""
         seen = list(_variables(cell))
         if len(seen) == 1:
@@ -115,7 +126,7 @@ class Chain:
         if len(seen) != 2:
             cell.reason = f"a gate is the sum of {len(seen)} products; x and h are two"
             return
-        place = next((number for one in known for number, v in enumerate(_variables(one)) if v[:2] == one.h), None)
+        place = next((n for n, v in enumerate(_variables(known)) if v[:2] == known.h), None) if known else None
         widths = {form.width for form in self._going_out(cell)} or {cell.k}
         words = [_words(cell, (s, n)) for s, n, _ in seen]
         tests = (
@@ -139,11 +150,11 @@ class Chain:
         left = [one for value, one in self.h.items() if value in self.graph.outputs and one.step is cell.step]
         return [one.projection for one in left if one.projection]
 
-    def _read(self, cell: Cell, equal: list[Cell]) -> None:
+    def _read(self, cell: Cell, known: Cell | None) -> None:
         """The weights and the options. Raises Unclear when they are none of ours."""
         assert cell.h is not None
         step, contents = cell.step, self.graph.contents
-        projection = self._projection(cell, equal)
+        projection = self._projection(cell, known)
         r = cell.k if projection is None else projection.width or 0
         for gate, one in step.gates.items():
             w, u = _sides(one.form, cell.h, r, self.graph)
@@ -163,11 +174,11 @@ class Chain:
         diagonals = tuple(t.origin for one in step.gates.values() for t in one.form.diagonals)
         cell.exact = (biases, diagonals, tuple(cell.options.items()))
 
-    def _projection(self, cell: Cell, equal: list[Cell]) -> Form | None:
+    def _projection(self, cell: Cell, known: Cell | None) -> Form | None:
         """What the step before projects h with; of a step alone, a projection of its h that goes out as wide as h."""
         assert cell.h is not None
-        for one in (cell, *equal):
-            if one.h and (left := self.h.get(self.before(*one.h))):
+        for one in (cell, known):
+            if one and one.h and (left := self.h.get(self.before(*one.h))):
                 return left.projection
         wanted = [width for s, n, width in _variables(cell) if (s, n) == cell.h]
         fits = [form for form in self._going_out(cell) if form.width in wanted]
@@ -192,19 +203,15 @@ class Chain:
             raise Unclear(f"{', '.join(lacking)} has no peephole and other gates have one")
         return said
 
-    def _hold(self, cell: Cell, equal: list[Cell]) -> None:
+    def _hold(self, cell: Cell, own: set[Variable], chained: bool) -> None:
         """Raises Unclear unless h and c are what a step before left, or given, or a beginning."""
         assert cell.h is not None
         h, c = self.before(*cell.h), self.before(*cell.step.c)
-        steps = {id(one.step) for one in equal}
         left = self.h.get(h)
-        if left is not None and id(left.step) in steps:
+        if left is not None and h in own:
             if self.c.get(c) is not left.step:
                 raise Unclear(f"c is {self._made(*cell.step.c)}, and no c' of the step that leaves h")
             return
-        own = {v for v, left in self.h.items() if id(left.step) in steps}
-        own |= {v for v, step in self.c.items() if id(step) in steps}
-        chained = any(one.h and self.before(*one.h) in own for one in equal)
         for letter, (scope, name), known in (("h", cell.h, self.h), ("c", cell.step.c, self.c)):
             if (id(scope), name) in self.carried and self.carried[id(scope), name] not in known:
                 raise Unclear(f"the loop carries another value than {letter}'")
@@ -262,21 +269,20 @@ def cell_of(step: Step, chain: Chain) -> Cell:
 
 def _absorb(cells: list[Cell], chain: Chain) -> None:
     """A first step whose c is a constant may lack what was worked out with it; all others must be equal."""
-    whole = [cell for cell in cells if not cell.reason and cell.h and chain.before(*cell.h) in chain.h]
+    whole: dict[tuple[object, ...], Cell] = {}
+    sound = {id(cell) for cell in cells if not cell.reason and cell.h and chain.before(*cell.h) in chain.h}
     for cell in cells:
-        same = next((one for one in whole if one.key == cell.key or _is_part(cell, one)), None)
+        if id(cell) in sound:
+            whole.setdefault(cell.key, cell)
+    for cell in cells:
+        same = whole.get(cell.key) or next((whole[key] for key in whole if set(cell.key) < set(key)), None)
         if same is None or same is cell:
             continue
-        if cell not in whole and is_constant(cell.step.c[1], cell.step.c[0], chain.graph.contents):
-            cell.step, cell.reason = same.step, ""
+        if id(cell) not in sound and is_constant(cell.step.c[1], cell.step.c[0], chain.graph.contents):
+            cell.step, cell.reason, cell.key = same.step, "", same.key
             cell.tensors, cell.options, cell.exact = same.tensors, same.options, same.exact
         elif cell.exact != same.exact:
             cell.reason = cell.reason or "two steps of the same weights differ in their biases, peepholes or functions"
-
-
-def _is_part(cell: Cell, whole: Cell) -> bool:
-    """Whether the first step sees x alone, through the same matrices."""
-    return set(cell.key) < set(whole.key)
 
 
 def _variables(cell: Cell) -> list[tuple[Scope, str, int | None]]:
@@ -374,6 +380,8 @@ def _carried(graph: GraphProto | FunctionProto, seen: Graph) -> Iterator[tuple[V
     inputs = [name_of(value) for value in graph.input][first : first + seen.scope.states]
     outputs = [name_of(value) for value in graph.output][shift:]
     for name, out in zip(inputs, outputs, strict=False):
+        if not seen.scope.knows(out):
+            continue
         yield (id(seen.scope), name), seen.variable(out)
 
 

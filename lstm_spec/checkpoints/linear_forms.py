@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from onnx import NodeProto
 
 MAX_STEPS = 64  # nodes between a gate and its products; exporters need fewer than 10
-MAX_NODES = 1000  # that one value is followed to: a sum of itself, many times over, has no end
+MAX_TERMS = 64  # of one sum: a sum of itself, many times over, has no end
 PASSED = ("Identity", "Squeeze", "Unsqueeze", "Cast", "CastLike", "Dropout")
 Variable = tuple[int, str]  # the graph that defines it, its name there
 
@@ -72,28 +72,43 @@ class Unclear(Exception):
 
 @dataclass(slots=True)
 class Walk:
-    """How far one value has been followed."""
+    """How far one value has been followed; what is known of a value is kept."""
 
     contents: Contents
-    nodes: int = 0
     depth: int = 0
 
     def follow(self, name: str, scope: Scope) -> Form:
         """The sum that a value is. Raises Unclear where it is none."""
+        owner, own = scope.owner(name)
+        known = owner.forms.get(own)
+        if known is None:
+            try:
+                known = self._followed(own, owner)
+            except Unclear as reason:
+                known = reason
+            owner.forms[own] = known
+        if isinstance(known, Form):
+            return known
+        assert isinstance(known, Unclear)
+        raise Unclear(str(known), known.progress)
+
+    def _followed(self, name: str, scope: Scope) -> Form:
         value = fold(name, scope, self.contents)
         if isinstance(value, Value):
             return Form(biases=(_vector(value, self.contents),))
         found = scope.maker(name)
         if found is None:
             raise Unclear(f"{safe(name)} is given when the model runs, and is multiplied with no matrix")
-        self.nodes += 1
-        if self.nodes > MAX_NODES or self.depth > MAX_STEPS:
+        if self.depth >= MAX_STEPS:
             raise Unclear("it is made by too many nodes")
         self.depth += 1
         try:
-            return self._made(found[0].node, found[0].index, found[1])
+            form = self._made(found[0].node, found[0].index, found[1])
         finally:
             self.depth -= 1
+        if len(form.terms) + len(form.biases) + len(form.diagonals) > MAX_TERMS:
+            raise Unclear(f"it is a sum of more than {MAX_TERMS} products and constants")
+        return form
 
     def _made(self, node: NodeProto, index: int, owner: Scope) -> Form:
         kind = node.op_type if node.domain in DOMAINS else ""

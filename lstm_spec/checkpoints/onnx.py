@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from io import BufferedReader
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from lstm_spec.checkpoints.declared import declared_shapes
@@ -33,6 +35,9 @@ MAX_DEPTH = 64
 MAX_SCOPES = 10_000  # graphs and calls of functions that are entered
 LSTM_INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 INPUTS = {"LSTM": LSTM_INPUTS, "GRU": LSTM_INPUTS[:6], "RNN": LSTM_INPUTS[:6]}
+# ONNX Runtime's docs/ContribOperators.md: W (D, n, 4k) and R (D, k, 4k) of whole numbers, gates as columns.
+QUANTIZED = ("com.microsoft", "DynamicQuantizeLSTM")
+SCALES = ("W_scale", "W_zero_point", "R_scale", "R_zero_point")
 WEIGHTS = ("W", "R", "B", "P")
 DECLARED = ("X", "initial_h", "initial_c")  # whose shapes are held against what the graph declares
 LOOKS_RECURRENT = re.compile("LSTM|GRU|RNN|[Ll]stm|[Gg]ru$|Rnn")
@@ -175,15 +180,17 @@ def gather_operator(node: NodeProto, scope: Scope, contents: Contents) -> None:
         return
     where = contents.place(scope.join(label_of(node)))
     if node.domain in DOMAINS and node.op_type in INPUTS:
-        contents.operators.append(operator_of(node, where, scope, contents))
+        contents.operators.append(operator_of(node, INPUTS[node.op_type], where, scope, contents))
+    elif (node.domain, node.op_type) == QUANTIZED:
+        operator = operator_of(node, (*LSTM_INPUTS, *SCALES), where, scope, contents)
+        contents.operators.append(mark_quantized(operator, contents))
     else:
         because = f"only {', '.join(INPUTS)} of the domain ai.onnx are read"
         contents.miss(f"{safe(node.op_type)} of the domain '{safe(node.domain)}' is not read", where, because)
 
 
-def operator_of(node: NodeProto, where: str, scope: Scope, contents: Contents) -> Operator:
+def operator_of(node: NodeProto, roles: tuple[str, ...], where: str, scope: Scope, contents: Contents) -> Operator:
     """The node as it uses its constants. Raises Malformed when its inputs or attributes are not an operator's."""
-    roles = INPUTS[node.op_type]
     if len(node.input) > len(roles):
         expected = f"at most {len(roles)}: {', '.join(roles)}"
         raise _bad_node(node, where, "has too many inputs", expected, f"{len(node.input)}")
@@ -199,6 +206,17 @@ def operator_of(node: NodeProto, where: str, scope: Scope, contents: Contents) -
         {role: shape for role, shape in declared.items() if shape and not isinstance(values[role], Value)},
         {role: value for role, value in values.items() if isinstance(value, str) and role in WEIGHTS},
     )
+
+
+def mark_quantized(operator: Operator, contents: Contents) -> Operator:
+    """Says of W and R that they are whole numbers with scales, and so are no values yet: `int8, 2 scales`."""
+    scales = {role: contents.tensors[key].shape for role, key in operator.tensors.items() if role in SCALES}
+    for role in ("W", "R"):
+        key, count = operator.tensors.get(role), prod(scales.get(f"{role}_scale", (0,)))
+        if key is not None and (tensor := contents.tensors[key]).dtype in ("int8", "uint8"):
+            dtype = f"{tensor.dtype}, {count} scale{'s' * (count != 1)}"
+            contents.tensors[key] = replace(tensor, dtype=dtype, load=None)
+    return replace(operator, declared={**operator.declared, **scales})
 
 
 def _attributes(node: NodeProto, where: str, scope: Scope) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from lstm_spec.checkpoints.folding import DOMAINS, fold
@@ -30,7 +31,7 @@ UNARY = frozenset(
     " Sin Cos Erf Exp Log Sqrt Abs Neg Sign Reciprocal Pow".split()
 )
 PLAIN = frozenset({*UNARY, *PASSED, "Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "Sum"})  # entry by entry
-SHRINKING = ("Reduce", "Softmax", "GlobalAveragePool", "LpNormalization")
+SHRINKING = ("Reduce", "Softmax", "GlobalAveragePool", "LpNormalization", "DynamicQuantizeLinear")
 BITS = 1024  # matrices that are followed at once
 MOST_REASONS = 4096  # that are pointed at, of steps that were not read
 Matrix = tuple[str, ...]  # the names of the constants that it is made from
@@ -56,11 +57,13 @@ class Told:
 def tell_recurrences(graph: GraphProto | FunctionProto, seen: Graph, told: Told) -> Iterator[Found]:
     """The nodes where something recurs that has not been told of, with the reason."""
     net = Net(graph, seen.scope, seen.contents, told)
-    if seen.scope.kind in CARRIERS:
-        yield from net.of_states(CARRIERS[seen.scope.kind], seen.scope.states)
-    else:
-        yield from net.of_one_step()
-    yield from net.of_matrices()
+    loop = CARRIERS.get(seen.scope.kind)
+    found = (net.of_states(loop, seen.scope.states) if loop else net.of_one_step(), net.of_matrices())
+    yielded: set[int] = set()
+    for node, reason in chain.from_iterable(found):
+        if id(node) not in yielded:
+            yielded.add(id(node))
+            yield node, reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ class Net:
 
     def __init__(self, graph: GraphProto | FunctionProto, scope: Scope, contents: Contents, told: Told) -> None:
         self.graph, self.scope, self.contents, self.told = graph, scope, contents, told
-        self.used = {id(node): _used(node) for node in graph.node}
+        self.used = {id(node): [name for name in _used(node) if scope.knows(name)] for node in graph.node}
         self.stems: dict[str, str] = {}
         self.products: dict[int, Matrix] = {}
         self.gates: set[int] = set()
@@ -138,7 +141,7 @@ class Net:
         """The names of the constants that a product multiplies with."""
         if node.op_type not in PRODUCTS or len(node.input) < 2:
             return ()
-        value = fold(node.input[1], self.scope, self.contents)
+        value = fold(node.input[1], self.scope, self.contents) if self.scope.knows(node.input[1]) else ""
         return (value.tensor.sources or (value.tensor.name,)) if isinstance(value, Value) else ()
 
     def _shrinks(self, stem: str) -> bool:
@@ -236,6 +239,8 @@ class Net:
                 yield said
 
     def _own(self, name: str) -> bool:
+        if not self.scope.knows(name):
+            return False
         scope, own = root(name, self.scope)
         return scope is self.scope and own in scope.made
 
@@ -289,13 +294,13 @@ class Net:
 
 def _used(node: NodeProto) -> list[str]:
     """What a node reads, and what the graphs in it read from outside."""
-    names = [name for name in node.input if name]
+    names = list(node.input)
     stack = [attribute.g for attribute in node.attribute if attribute.HasField("g")]
     while stack:
         inner = stack.pop()
         made = {name for one in inner.node for name in one.output} | {value.name for value in inner.input}
         for one in inner.node:
-            names += [name for name in one.input if name and name not in made]
+            names += [name for name in one.input if name not in made]
             stack += [attribute.g for attribute in one.attribute if attribute.HasField("g")]
         names += [value.name for value in inner.output if value.name not in made]
     return list(dict.fromkeys(names))

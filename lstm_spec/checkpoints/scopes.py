@@ -45,7 +45,7 @@ class Scope:
 
     In a function, `given` are its inputs, as names of the scope that calls it, and `options` the call's attributes.
     `kind` is the type of the node that holds the graph, `states` how many values a loop hands on. `values` keeps what
-    has been folded: a `Value`, or the words why a name is none.
+    has been folded: a `Value`, or the words why a name is none; `forms` the sums that have been followed.
     """
 
     path: str = ""
@@ -57,6 +57,7 @@ class Scope:
     given: dict[str, tuple[Scope, str]] = field(default_factory=dict)
     options: dict[str, AttributeProto] = field(default_factory=dict)
     values: dict[str, Value | str] = field(default_factory=dict)
+    forms: dict[str, object] = field(default_factory=dict)
     calls: tuple[Function, ...] = ()
     kind: str = ""
     states: int = 0
@@ -78,6 +79,15 @@ class Scope:
                 return scope, name
             scope = scope.outer
         raise malformed("undefined", f"nothing in the graph defines {safe(name)}", where=self.path)
+
+    def knows(self, name: object) -> bool:
+        """Whether the name means something here; in a graph that has not been entered it may be no text."""
+        scope: Scope | None = self
+        while scope is not None and isinstance(name, str):
+            if name in scope.given or name in scope.keys:
+                return True
+            scope = scope.outer
+        return False
 
     def maker(self, name: str) -> tuple[Made, Scope] | None:
         """The node that makes what the name means, and the graph it stands in; None where no node does."""

@@ -67,9 +67,9 @@ def graph_of(graph: GraphProto | FunctionProto, scope: Scope, contents: Contents
     """The graph with the users of each value."""
     seen = Graph(scope, contents, {}, set(), set())
     for node in graph.node:
-        for name in dict.fromkeys(filter(None, node.input)):
+        for name in dict.fromkeys(filter(scope.knows, node.input)):
             seen.users.setdefault(seen.variable(name), []).append(node)
-    seen.outputs = {seen.variable(name_of(value)) for value in graph.output if name_of(value)}
+    seen.outputs = {seen.variable(name_of(value)) for value in graph.output if scope.knows(name_of(value))}
     return seen
 
 
@@ -120,7 +120,12 @@ def _around(node: NodeProto, f: str, c: str, written: tuple[str, str], graph: Gr
         raise Unclear(f"{safe(node.output[0])} adds two gated products, and neither has a value that is carried", 1)
     gates["g"] = _candidate(g, graph)
     c_after, clip_cell = _stored(node, graph)
-    o, h_after, output = _output(node, c_after, graph)
+    try:
+        o, h_after, output = _output(node, c_after, graph)
+    except Unclear:
+        if coupled:
+            raise Unclear(f"{safe(node.output[0])} has gates that add to 1 and no o, as in a GRU", 3) from None
+        raise
     gates["o"] = _squashed(o, graph)
     ordered = {gate: gates[gate] for gate in "ifgo" if gate in gates}
     return Step(node, ordered, root(c, scope), c_after, h_after, coupled, clip_cell, output)

@@ -132,7 +132,9 @@ def _check_declared(reading: Reading, sizes: Mapping[str, Any], votes: Votes, at
     """The graph may say what it feeds the operator: three axes, n features wide, B samples where the states have B."""
     batch_first = reading.layer.layout == "batch"
     known = {**sizes, "D": reading.layer.directions}
-    for role, declared in (reading.operator.declared if reading.operator else {}).items():
+    said = reading.operator.declared if reading.operator else {}
+    for role in (role for role in ("X", "initial_h", "initial_c") if role in said):
+        declared = said[role]
         letters = ("T", "B", "n") if role == "X" else ("D", "B", "k")
         if batch_first:
             letters = (letters[1], letters[0], letters[2])
@@ -151,7 +153,7 @@ def _expected(reading: Reading, tensors: Tensors) -> Iterator[Expected]:
         source = reading.names.get(packed.name)
         yield Expected(reading.source_name(packed.name), packed.shape, tensors[source].shape if source else None)
     for name, letters in reading.constants.items():
-        counts = {"D": Integer(reading.layer.directions)}
+        counts = {"D": Integer(reading.layer.directions), "4*k": 4 * _symbol("k")}
         sizes = tuple(counts.get(s, _symbol(s)) for s in letters)
         yield Expected(name, sizes, tensors[name].shape)
 
