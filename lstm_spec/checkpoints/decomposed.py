@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from lstm_spec.checkpoints.activations import applied
 from lstm_spec.checkpoints.carrying import Cell, Chain, cell_of
+from lstm_spec.checkpoints.files import Malformed
 from lstm_spec.checkpoints.folding import DOMAINS, add_folded
 from lstm_spec.checkpoints.linear_forms import Unclear, linear_form, root, total
 from lstm_spec.checkpoints.recurrences import Told, tell_recurrences
@@ -39,6 +40,8 @@ def gather_decomposed(graph: GraphProto | FunctionProto, scope: Scope, contents:
             steps.append(step_at(node, seen))
         except Unclear as reason:
             told.reasons[node.output[0]] = node, str(reason)
+        except Malformed as error:
+            told.reasons[node.output[0]] = node, error.finding.message
     for cells in _groups(steps, Chain(graph, seen, steps)):
         told.add(cell.node for cell in cells)
         if unclear := next((cell.reason for cell in cells if cell.reason), ""):

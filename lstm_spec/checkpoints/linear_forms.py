@@ -82,6 +82,7 @@ class Walk:
         owner, own = scope.owner(name)
         known = owner.forms.get(own)
         if known is None:
+            owner.forms[own] = Unclear(f"{safe(own)} is made from itself")
             try:
                 known = self._followed(own, owner)
             except Unclear as reason:

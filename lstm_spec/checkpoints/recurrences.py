@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from lstm_spec.checkpoints.folding import DOMAINS, fold
-from lstm_spec.checkpoints.linear_forms import PASSED, Unclear, linear_form, root
-from lstm_spec.checkpoints.scopes import Contents, Scope, Value, label_of
+from lstm_spec.checkpoints.files import Malformed
+from lstm_spec.checkpoints.foldable import RULES
+from lstm_spec.checkpoints.folding import DOMAINS
+from lstm_spec.checkpoints.linear_forms import MAX_STEPS, PASSED, Unclear, linear_form, root
+from lstm_spec.checkpoints.scopes import Contents, Scope, label_of
 from lstm_spec.checkpoints.steps import CARRIERS, Graph, factors, name_of
 from lstm_spec.errors import safe
 
@@ -33,6 +35,7 @@ UNARY = frozenset(
 PLAIN = frozenset({*UNARY, *PASSED, "Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "Sum"})  # entry by entry
 SHRINKING = ("Reduce", "Softmax", "GlobalAveragePool", "LpNormalization", "DynamicQuantizeLinear")
 BITS = 1024  # matrices that are followed at once
+MOST_SOURCES = 8
 MOST_REASONS = 4096  # that are pointed at, of steps that were not read
 Matrix = tuple[str, ...]  # the names of the constants that it is made from
 PRODUCT, GATE = 1, 2
@@ -114,6 +117,7 @@ class Net:
         self.gates: set[int] = set()
         self.ways: dict[str, Way] = {}
         self.marks: dict[int, int] = {}
+        self.made_from: dict[tuple[int, str], Matrix] = {}
         self.noted = dict(zip(told.reasons, range(told.count, told.count + MOST_REASONS), strict=False))
         for node in graph.node:
             self._classify(node)
@@ -135,14 +139,29 @@ class Net:
             self.gates.add(id(node))
 
     def _is_constant(self, name: str) -> bool:
-        return isinstance(fold(name, self.scope, self.contents), Value)
+        return bool(self._sources(name, self.scope))
 
     def _matrix(self, node: NodeProto) -> Matrix:
         """The names of the constants that a product multiplies with."""
-        if node.op_type not in PRODUCTS or len(node.input) < 2:
+        if node.op_type not in PRODUCTS or len(node.input) < 2 or not self.scope.knows(node.input[1]):
             return ()
-        value = fold(node.input[1], self.scope, self.contents) if self.scope.knows(node.input[1]) else ""
-        return (value.tensor.sources or (value.tensor.name,)) if isinstance(value, Value) else ()
+        return self._sources(node.input[1], self.scope)
+
+    def _sources(self, name: str, scope: Scope, depth: int = 0) -> Matrix:
+        """The constants that a value is made from, nothing for one of the run; none is worked out, however large."""
+        owner, own = scope.owner(name)
+        if (key := owner.keys.get(own)) is not None:
+            return (key,)
+        known = self.made_from.get((id(owner), own))
+        if known is None:
+            known, made = (), owner.made.get(own)
+            self.made_from[id(owner), own] = known  # nothing is made from itself
+            if made and made.node.op_type in RULES and depth < MAX_STEPS and all(map(owner.knows, made.node.input)):
+                parts = [self._sources(one, owner, depth + 1) for one in made.node.input]
+                whole = sorted({source for part in parts for source in part})
+                known = (tuple(whole) if len(whole) <= MOST_SOURCES else (own,)) if all(parts) else ()
+            self.made_from[id(owner), own] = known
+        return known
 
     def _shrinks(self, stem: str) -> bool:
         made = self.scope.made.get(stem)
@@ -152,7 +171,7 @@ class Net:
         """Whether the node applies a function to the sum of two products, or to a product with joined values."""
         try:
             form = linear_form(node.input[0], self.scope, self.contents)
-        except Unclear:
+        except (Unclear, Malformed):
             return False
         values = {term.variable: term for term in form.terms}
         joined = [t for t in values.values() if (m := t.scope.made.get(t.name)) and m.node.op_type == "Concat"]
@@ -287,7 +306,7 @@ class Net:
     def _is_linear(self, name: str) -> bool:
         try:
             linear_form(name, self.scope, self.contents)
-        except Unclear:
+        except (Unclear, Malformed):
             return False
         return True
 

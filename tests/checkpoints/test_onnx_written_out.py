@@ -327,3 +327,24 @@ def test_a_state_that_is_declared_with_other_units(tmp_path):
     (finding,) = ls.check(tmp_path / "m.onnx").findings
     assert str(finding).splitlines()[0] == "error[input]: initial_c is declared with another shape"
     assert (finding.expected, finding.found) == ("(D, B, k) = (1, B, 2)", "(1, ?, 4)")
+
+
+def test_a_circle_ends(tmp_path):
+    """Two ways around, again and again: 2**64 of them, if each were followed."""
+    nodes = [make("Dropout", ["s"], ["d1"]), make("Dropout", ["s"], ["d2"]), make("Add", ["d1", "d2"], ["s"])]
+    nodes += [make("MatMul", ["h", "U"], ["hU"]), make("Add", ["s", "hU"], ["z"])]
+    onnx.save(cell([*nodes, *step("z", "c")], arrays()), tmp_path / "m.onnx")
+    assert len(unread(tmp_path / "m.onnx")) == 1
+
+
+def test_a_large_constant_that_no_lstm_uses_is_not_worked_out(tmp_path):
+    """2**40 zeros as the matrix of a head behind the cell: the model is read all the same."""
+    nodes = [
+        *products(),
+        *step("z", "c"),
+        make("ConstantOfShape", ["large"], ["M"]),
+        make("MatMul", ["h1", "M"], ["y"]),
+    ]
+    nodes.append(make("Relu", ["y"], ["r"]))
+    path = save(cell(nodes, arrays() | {"large": np.array([K, 2**40])}), tmp_path)
+    assert len(ls.check(path).layers) == 1
