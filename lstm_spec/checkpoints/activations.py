@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lstm_spec.checkpoints.files import Malformed
-from lstm_spec.checkpoints.folding import DOMAINS, fold
-from lstm_spec.checkpoints.linear_forms import root
+from lstm_spec.checkpoints.folding import DOMAINS
+from lstm_spec.checkpoints.linear_forms import root, worked_out
 from lstm_spec.checkpoints.scopes import Contents, Scope, Value
 
 if TYPE_CHECKING:
@@ -101,13 +100,10 @@ def number(operand: Operand, scope: Scope, contents: Contents) -> float | None:
     """The number that a constant holds, if it is one."""
     if operand is None or isinstance(operand, float):
         return operand
-    try:
-        value = fold(operand, scope, contents)
-        if not isinstance(value, Value):
-            owner, own = root(operand, scope)
-            value = fold(own, owner, contents)
-    except Malformed:  # a constant that is too much work to have is no number
-        return None
+    value = worked_out(operand, scope, contents)
+    if not isinstance(value, Value):
+        owner, own = root(operand, scope)
+        value = worked_out(own, owner, contents)
     if not isinstance(value, Value) or any(size != 1 for size in value.tensor.shape):
         return None
     if value.tensor.load is None or value.tensor.outside or value.tensor.dtype not in NUMBERS:

@@ -7,55 +7,22 @@ as a multiplicative LSTM's, is no LSTM's, whatever its shape.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lstm_spec.checkpoints.linear_forms import (
-    MAX_STEPS,
-    PASSED,
-    Form,
-    Term,
-    Unclear,
-    Variable,
-    columns,
-    linear_form,
-    root,
-    total,
-)
+from lstm_spec.checkpoints.cells import Cell, functions_of, sides_of, variables_of, words_of
+from lstm_spec.checkpoints.forms import Form, Unclear, Variable, total
+from lstm_spec.checkpoints.linear_forms import MAX_STEPS, PASSED, linear_form, root
 from lstm_spec.checkpoints.scopes import Scope, Value
 from lstm_spec.checkpoints.steps import CARRIERS, Graph, Step, is_constant, name_of
 from lstm_spec.errors import safe
 
 if TYPE_CHECKING:
-    from onnx import FunctionProto, GraphProto, NodeProto
+    from onnx import FunctionProto, GraphProto
 
 HIDDEN_NAMES = ("hh", "recurrent", "hidden")
 PLACED = (*PASSED, "Gather", "Slice", "Split", "Reshape", "Transpose", "Expand", "Flatten")
 MAX_VISITS = 20_000
-
-
-@dataclass(slots=True)
-class Cell:
-    """A step and what is known of it; `reason` says why it is read as nothing."""
-
-    step: Step
-    node: NodeProto
-    k: int = 0
-    h: tuple[Scope, str] | None = None
-    tensors: dict[str, Value] = field(default_factory=dict)
-    options: dict[str, Any] = field(default_factory=dict)
-    exact: object = None
-    reason: str = ""
-    key: tuple[object, ...] = ()  # what steps of the same weights share
-
-    def __post_init__(self) -> None:
-        named = ((gate, term) for gate, one in self.step.gates.items() for term in one.form.terms)
-        self.key = tuple(sorted((gate, term.origin, term.rows) for gate, term in named))
-
-    @property
-    def terms(self) -> Iterator[Term]:
-        for gate in self.step.gates.values():
-            yield from gate.form.terms
 
 
 @dataclass(slots=True)
@@ -114,21 +81,21 @@ class Chain:
         return {value for one in equal for value in self.left[id(one.step)]}
 
     def _carried_h(self, cell: Cell) -> tuple[Scope, str] | None:
-        found = [(s, n) for s, n, _ in _variables(cell) if self.before(s, n) in self.h]
+        found = [(s, n) for s, n, _ in variables_of(cell) if self.before(s, n) in self.h]
         return found[0] if len(found) == 1 else None
 
     def _settle_h(self, cell: Cell, known: Cell | None) -> None:
         """By an equal step; else by a constant, by the width of h, by names."""
-        seen = list(_variables(cell))
+        seen = list(variables_of(cell))
         if len(seen) == 1:
             cell.reason = "the gates see one value; x and h are two"
             return
         if len(seen) != 2:
             cell.reason = f"a gate is the sum of {len(seen)} products; x and h are two"
             return
-        place = next((n for n, v in enumerate(_variables(known)) if v[:2] == known.h), None) if known else None
+        place = next((n for n, v in enumerate(variables_of(known)) if v[:2] == known.h), None) if known else None
         widths = {form.width for form in self._going_out(cell)} or {cell.k}
-        words = [_words(cell, (s, n)) for s, n, _ in seen]
+        words = [words_of(cell, (s, n)) for s, n, _ in seen]
         tests = (
             [place == number for number in range(2)],
             [is_constant(n, s, self.graph.contents) for s, n, _ in seen],
@@ -157,9 +124,9 @@ class Chain:
         projection = self._projection(cell, known)
         r = cell.k if projection is None else projection.width or 0
         for gate, one in step.gates.items():
-            w, u = _sides(one.form, cell.h, r, self.graph)
+            w, u = sides_of(one.form, cell.h, r, contents)
             cell.tensors |= {f"W_{gate}": w, f"U_{gate}": u}
-        cell.options |= dict(_functions(step))
+        cell.options |= dict(functions_of(step))
         if projection is not None:
             cell.tensors["W_proj"] = projection.terms[0].matrix
             cell.options["projection"] = True
@@ -180,7 +147,7 @@ class Chain:
         for one in (cell, known):
             if one and one.h and (left := self.h.get(self.before(*one.h))):
                 return left.projection
-        wanted = [width for s, n, width in _variables(cell) if (s, n) == cell.h]
+        wanted = [width for s, n, width in variables_of(cell) if (s, n) == cell.h]
         fits = [form for form in self._going_out(cell) if form.width in wanted]
         return fits[0] if fits else None
 
@@ -257,16 +224,6 @@ class Chain:
         return bool(stack)
 
 
-def cell_of(step: Step, chain: Chain) -> Cell:
-    """The step with its k. The first reason that it has none is kept."""
-    widths = {gate.form.width for gate in step.gates.values()}
-    k = widths.pop()
-    cell = Cell(step, step.node, k or 0)
-    if widths or k is None:
-        cell.reason = "the gates have different widths"
-    return cell
-
-
 def _absorb(cells: list[Cell], chain: Chain) -> None:
     """A first step whose c is a constant may lack what was worked out with it; all others must be equal."""
     whole: dict[tuple[object, ...], Cell] = {}
@@ -283,79 +240,6 @@ def _absorb(cells: list[Cell], chain: Chain) -> None:
             cell.tensors, cell.options, cell.exact = same.tensors, same.options, same.exact
         elif cell.exact != same.exact:
             cell.reason = cell.reason or "two steps of the same weights differ in their biases, peepholes or functions"
-
-
-def _variables(cell: Cell) -> list[tuple[Scope, str, int | None]]:
-    """What the gates are made from, each once with its width: two values, or the parts of one that joins them."""
-    found: dict[Variable, tuple[Scope, str, int | None]] = {}
-    for term in cell.terms:
-        joined = term.scope.made.get(term.name)
-        if joined and joined.node.op_type == "Concat":
-            for name in joined.node.input:
-                scope, own = root(name, term.scope)
-                shape = scope.shapes.get(own)
-                found[id(scope), own] = scope, own, shape[-1] if shape else None
-        else:
-            found[term.variable] = term.scope, term.name, term.matrix.tensor.shape[1]
-    return list(found.values())
-
-
-def _words(cell: Cell, variable: tuple[Scope, str]) -> str:
-    own = id(variable[0]), variable[1]
-    return " ".join(name for term in cell.terms if term.variable == own for name in term.origin).lower()
-
-
-def _sides(form: Form, h: tuple[Scope, str], r: int, graph: Graph) -> tuple[Value, Value]:
-    """The matrix of x and that of h. Raises Unclear when there are others."""
-    own = id(h[0]), h[1]
-    terms = list(form.terms)
-    if len(terms) == 1:
-        return _joined(terms[0], own, r, graph)
-    if len(terms) != 2:
-        raise Unclear(f"a gate is the sum of {len(terms)} products; x and h are two")
-    told = [term.variable == own for term in terms]
-    if sum(told) != 1:
-        raise Unclear("a gate sees h twice, or never")
-    u, w = terms[told.index(True)].matrix, terms[told.index(False)].matrix
-    if u.tensor.shape[1] != r:
-        raise Unclear(f"h meets {u.tensor.shape[1]} columns and has {r} units")
-    return w, u
-
-
-def _joined(term: Term, own: Variable, r: int, graph: Graph) -> tuple[Value, Value]:
-    """The columns of one matrix that [x, h] or [h, x] meets."""
-    made = term.scope.made.get(term.name)
-    if made is None or made.node.op_type != "Concat" or len(made.node.input) != 2:
-        raise Unclear("the gates see one value; x and h are two")
-    parts = [root(name, term.scope) for name in made.node.input]
-    told = [(id(scope), name) == own for scope, name in parts]
-    width = term.matrix.tensor.shape[1]
-    if sum(told) != 1 or width <= r:
-        raise Unclear(f"x and h together have {width} entries, and h has {r}")
-    contents = graph.contents
-    if told[0]:
-        return columns(term, r, width, contents), columns(term, 0, r, contents)
-    return columns(term, 0, width - r, contents), columns(term, width - r, width, contents)
-
-
-def _functions(step: Step) -> Iterator[tuple[str, Any]]:
-    """Activations, clips and couplings that are not plain, as options."""
-    gates = {gate: one.function for gate, one in step.gates.items() if gate != "g"}
-    if len(set(gates.values())) != 1:
-        raise Unclear(f"the gates are {', '.join(gates.values())}; one function for all is read")
-    clips = {one.clip for one in step.gates.values()}
-    if len(clips) != 1:
-        raise Unclear("some sums are clipped before the gates, others are not")
-    said = {
-        "gate_activation": next(iter(gates.values())),
-        "candidate_activation": step.gates["g"].function,
-        "output_activation": step.output,
-        "clip": clips.pop(),
-        "clip_cell": step.clip_cell,
-        "coupled": step.coupled,
-    }
-    plain = {"gate_activation": "sigmoid", "candidate_activation": "tanh", "output_activation": "tanh"}
-    yield from ((option, value) for option, value in said.items() if value and value != plain.get(option))
 
 
 def _projections(step: Step, graph: Graph) -> Iterator[tuple[str, Form]]:

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from lstm_spec.checkpoints.activations import applied
-from lstm_spec.checkpoints.carrying import Cell, Chain, cell_of
-from lstm_spec.checkpoints.files import Malformed
+from lstm_spec.checkpoints.carrying import Chain
+from lstm_spec.checkpoints.cells import Cell, cell_of
 from lstm_spec.checkpoints.folding import DOMAINS, add_folded
-from lstm_spec.checkpoints.linear_forms import Unclear, linear_form, root, total
+from lstm_spec.checkpoints.forms import Unclear, total
+from lstm_spec.checkpoints.linear_forms import linear_form, root
 from lstm_spec.checkpoints.recurrences import Told, tell_recurrences
 from lstm_spec.checkpoints.scopes import Contents, Scope, Value, label_of
 from lstm_spec.checkpoints.steps import Graph, Step, complement, factors, graph_of, kept_products, step_at
@@ -40,8 +41,6 @@ def gather_decomposed(graph: GraphProto | FunctionProto, scope: Scope, contents:
             steps.append(step_at(node, seen))
         except Unclear as reason:
             told.reasons[node.output[0]] = node, str(reason)
-        except Malformed as error:
-            told.reasons[node.output[0]] = node, error.finding.message
     for cells in _groups(steps, Chain(graph, seen, steps)):
         told.add(cell.node for cell in cells)
         if unclear := next((cell.reason for cell in cells if cell.reason), ""):
@@ -65,7 +64,7 @@ def _miss(node: NodeProto, reason: str, scope: Scope, contents: Contents) -> Non
 
 def _groups(steps: Sequence[Step], chain: Chain) -> Iterable[list[Cell]]:
     """The steps as cells, those of the same weights together; a step without h joins the one whose W it has."""
-    cells = [cell_of(step, chain) for step in steps]
+    cells = [cell_of(step) for step in steps]
     chain.settle(cells)
     groups: dict[object, list[Cell]] = {}
     for cell in cells:

@@ -6,16 +6,17 @@ its own rows of each matrix. Nothing is loaded; a form that is not understood ra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lstm_spec.checkpoints.calls import Call, Result, Unfoldable, integers
-from lstm_spec.checkpoints.files import Array
+from lstm_spec.checkpoints.calls import Call, Unfoldable, integers
+from lstm_spec.checkpoints.files import Malformed
 from lstm_spec.checkpoints.foldable import RULES
-from lstm_spec.checkpoints.folding import DOMAINS, fold, fold_result
+from lstm_spec.checkpoints.folding import DOMAINS, fold
+from lstm_spec.checkpoints.forms import Form, Term, Unclear, derive, entries_of, rows_of, vector_of
 from lstm_spec.checkpoints.scopes import Contents, Scope, Value, label_of
 from lstm_spec.errors import safe
 from lstm_spec.layers.tensors import Tensor
@@ -26,48 +27,6 @@ if TYPE_CHECKING:
 MAX_STEPS = 64  # nodes between a gate and its products; exporters need fewer than 10
 MAX_TERMS = 64  # of one sum: a sum of itself, many times over, has no end
 PASSED = ("Identity", "Squeeze", "Unsqueeze", "Cast", "CastLike", "Dropout")
-Variable = tuple[int, str]  # the graph that defines it, its name there
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """`matrix` (rows × columns) times the value `name` of the graph `scope`; `rows` of what `origin` names."""
-
-    scope: Scope
-    name: str
-    matrix: Value
-    origin: tuple[str, ...]
-    rows: tuple[int, int]
-
-    @property
-    def variable(self) -> Variable:
-        return id(self.scope), self.name
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """The sum of the terms and the biases, each bias a vector or one number; `diagonals` are terms of a vector each."""
-
-    terms: tuple[Term, ...] = ()
-    biases: tuple[Value, ...] = ()
-    diagonals: tuple[Term, ...] = ()
-
-    def __add__(self, other: Form) -> Form:
-        return Form(self.terms + other.terms, self.biases + other.biases, self.diagonals + other.diagonals)
-
-    @property
-    def width(self) -> int | None:
-        """How many rows it has; None without a term."""
-        widths = {term.matrix.tensor.shape[0] for term in self.terms}
-        return widths.pop() if len(widths) == 1 else None
-
-
-class Unclear(Exception):
-    """Why a value, or the step that it belongs to, cannot be read, in words; and how much of it had been by then."""
-
-    def __init__(self, reason: str, progress: int = 0) -> None:
-        super().__init__(reason)
-        self.progress = progress
 
 
 @dataclass(slots=True)
@@ -94,9 +53,9 @@ class Walk:
         raise Unclear(str(known), known.progress)
 
     def _followed(self, name: str, scope: Scope) -> Form:
-        value = fold(name, scope, self.contents)
+        value = worked_out(name, scope, self.contents)
         if isinstance(value, Value):
-            return Form(biases=(_vector(value, self.contents),))
+            return Form(biases=(vector_of(value, self.contents),))
         found = scope.maker(name)
         if found is None:
             raise Unclear(f"{safe(name)} is given when the model runs, and is multiplied with no matrix")
@@ -128,8 +87,16 @@ class Walk:
         raise Unclear(f"{safe(node.op_type)} ({safe(owner.join(label_of(node)))}) stands before the products")
 
 
+def worked_out(name: str, scope: Scope, contents: Contents) -> Value | str:
+    """What `fold` gives; the words why there is no constant, too, where it refuses one."""
+    try:
+        return fold(name, scope, contents)
+    except Malformed as error:
+        return error.finding.message
+
+
 def linear_form(name: str, scope: Scope, contents: Contents) -> Form:
-    """The sum that a value is. Raises Unclear where it is none, Malformed for what `fold` does."""
+    """The sum that a value is. Raises Unclear where it is none."""
     return Walk(contents).follow(name, scope)
 
 
@@ -138,9 +105,9 @@ def _scaled(node: NodeProto, owner: Scope, contents: Contents) -> Term | None:
     if len(node.input) != 2:
         return None
     for vector, other in (node.input, list(node.input)[::-1]):
-        value = fold(vector, owner, contents)
+        value = worked_out(vector, owner, contents)
         if isinstance(value, Value) and len(value.tensor.shape) and value.tensor.shape[-1] > 1:
-            value, (scope, own) = _vector(value, contents), root(other, owner)
+            value, (scope, own) = vector_of(value, contents), root(other, owner)
             if len(value.tensor.shape) != 1:
                 return None
             origin = value.tensor.sources or (value.tensor.name,)
@@ -171,14 +138,14 @@ def rank_of(name: str, scope: Scope) -> int | None:
 
 def _element(node: NodeProto, owner: Scope, walk: Walk) -> Form | None:
     """One part of a SplitToSequence over the last axis: PyTorch's exporter writes `split` and `chunk` so."""
-    found, place = owner.maker(node.input[0]), fold(node.input[1], owner, walk.contents)
+    found, place = owner.maker(node.input[0]), worked_out(node.input[1], owner, walk.contents)
     if found is None or found[0].node.op_type != "SplitToSequence" or not isinstance(place, Value):
         return None
     split, scope = found[0].node, found[1]
     if (axis := scope.attribute(split, "axis")) is None or axis.i == 0:
         return None
     whole = walk.follow(split.input[0], scope)
-    sizes = fold(split.input[1], scope, walk.contents) if len(split.input) > 1 else ""
+    sizes = worked_out(split.input[1], scope, walk.contents) if len(split.input) > 1 else ""
     if whole.width is None or not isinstance(sizes, Value):
         return None
     try:
@@ -193,19 +160,10 @@ def _element(node: NodeProto, owner: Scope, walk: Walk) -> Form | None:
     return _cut(whole, sum(listed[:number]), sum(listed[: number + 1]), walk.contents)
 
 
-def _vector(value: Value, contents: Contents) -> Value:
-    """A constant that every sample gets: one number, or a vector as the last axis of ones; others stay as they are."""
-    shape = value.tensor.shape
-    if any(size != 1 for size in shape[:-1]):
-        return value
-    flat = shape[-1:]
-    return value if shape == flat else derive(value.tensor.name, flat, [value], contents, lambda a: a[0].reshape(flat))
-
-
 def _product(node: NodeProto, owner: Scope, walk: Walk) -> Form:
     """MatMul(x, W), or Gemm(x, W or its transpose, b), as a term whose rows are outputs."""
     label = safe(owner.join(label_of(node)))
-    value = fold(node.input[1], owner, walk.contents) if len(node.input) > 1 else ""
+    value = worked_out(node.input[1], owner, walk.contents) if len(node.input) > 1 else ""
     if isinstance(value, str) or len(value.tensor.shape) != 2:
         raise Unclear(f"the matrix of {node.op_type} ({label}) is no constant of two axes")
     transposed, bias = False, Form()
@@ -242,7 +200,7 @@ def _part(node: NodeProto, index: int, owner: Scope, walk: Walk) -> Form:
     if axis == 0 or (axis is not None and rank is not None and axis % rank != rank - 1):
         return whole
     width = whole.width
-    inputs = [fold(name, owner, walk.contents) if name else None for name in node.input[1:]]
+    inputs = [worked_out(name, owner, walk.contents) if name else None for name in node.input[1:]]
     if axis is None or width is None or any(isinstance(value, str) for value in inputs):
         raise Unclear(f"{where} takes a part that the constants do not tell")
     # the node as it works on the last axis alone, whatever the rank of its input is
@@ -255,10 +213,10 @@ def _part(node: NodeProto, index: int, owner: Scope, walk: Walk) -> Form:
 
 
 def _cut(whole: Form, start: int, stop: int, contents: Contents) -> Form:
-    terms = tuple(_rows(term, start, stop, contents) for term in whole.terms)
+    terms = tuple(rows_of(term, start, stop, contents) for term in whole.terms)
     if whole.diagonals:
         raise Unclear("a vector is multiplied in before the gates are cut")
-    return Form(terms, tuple(_entries(bias, start, stop, contents) for bias in whole.biases))
+    return Form(terms, tuple(entries_of(bias, start, stop, contents) for bias in whole.biases))
 
 
 def _range(node: NodeProto, inputs: list[Tensor | None], index: int, owner: Scope) -> tuple[int, int] | None:
@@ -285,50 +243,8 @@ def _axis(node: NodeProto, owner: Scope, contents: Contents) -> int | None:
     if found := owner.attribute(node, "axis") or owner.attribute(node, "axes"):
         listed = list(found.ints) or [found.i]
     elif node.op_type == "Slice" and len(node.input) > 3 and node.input[3]:
-        value = fold(node.input[3], owner, contents)
+        value = worked_out(node.input[3], owner, contents)
         if isinstance(value, str) or value.tensor.load is None or value.tensor.shape not in ((), (1,)):
             return None
         listed = [int(value.tensor.load().reshape(()))]
     return listed[0] if len(listed) == 1 else None
-
-
-def _rows(term: Term, start: int, stop: int, contents: Contents) -> Term:
-    shape = (stop - start, term.matrix.tensor.shape[1])
-    matrix = derive(term.matrix.tensor.name, shape, [term.matrix], contents, lambda a: a[0][start:stop])
-    return Term(term.scope, term.name, matrix, term.origin, (term.rows[0] + start, term.rows[0] + stop))
-
-
-def _entries(bias: Value, start: int, stop: int, contents: Contents) -> Value:
-    if bias.tensor.shape in ((), (1,)):
-        return bias
-    shape = (*bias.tensor.shape[:-1], stop - start)
-    return derive(bias.tensor.name, shape, [bias], contents, lambda a: a[0][..., start:stop])
-
-
-def columns(term: Term, start: int, stop: int, contents: Contents) -> Value:
-    """Some columns of a term's matrix: those that one part of a joined value meets."""
-    shape = (term.matrix.tensor.shape[0], stop - start)
-    return derive(term.matrix.tensor.name, shape, [term.matrix], contents, lambda a: a[0][:, start:stop])
-
-
-def total(biases: Sequence[Value], rows: int, contents: Contents) -> Value | None:
-    """The sum of the biases, `rows` long; None where there is none."""
-    if not biases:
-        return None
-    if len(biases) == 1 and biases[0].tensor.shape == (rows,):
-        return biases[0]
-    if any(bias.tensor.shape not in ((), (1,), (rows,)) for bias in biases):
-        return None
-
-    def add(arrays: list[Array]) -> Array:
-        return np.broadcast_to(sum(arrays[1:], arrays[0]), (rows,))
-
-    return derive(biases[0].tensor.name, (rows,), list(biases), contents, add)
-
-
-def derive(
-    name: str, shape: tuple[int, ...], values: list[Value], contents: Contents, compute: Callable[[list[Array]], Array]
-) -> Value:
-    """A constant worked out from others."""
-    result = Result(shape, values[0].tensor.dtype, tuple(value.tensor for value in values), compute)
-    return fold_result(result, values, name, name, contents)

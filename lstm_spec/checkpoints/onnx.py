@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from io import BufferedReader
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 from lstm_spec.checkpoints.declared import declared_shapes
@@ -21,6 +19,7 @@ from lstm_spec.checkpoints.external import is_missing, location_of
 from lstm_spec.checkpoints.files import File, Malformed, malformed
 from lstm_spec.checkpoints.folding import DOMAINS, add_folded, fold
 from lstm_spec.checkpoints.initializers import constant_of, sparse_of, tensor_of
+from lstm_spec.checkpoints.quantized import QUANTIZED, SCALES, mark_quantized
 from lstm_spec.checkpoints.scopes import Contents, Made, Scope, Value, label_of
 from lstm_spec.checkpoints.wire import check_parts
 from lstm_spec.errors import Finding, MissingPackageError, safe
@@ -35,9 +34,6 @@ MAX_DEPTH = 64
 MAX_SCOPES = 10_000  # graphs and calls of functions that are entered
 LSTM_INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 INPUTS = {"LSTM": LSTM_INPUTS, "GRU": LSTM_INPUTS[:6], "RNN": LSTM_INPUTS[:6]}
-# ONNX Runtime's docs/ContribOperators.md: W (D, n, 4k) and R (D, k, 4k) of whole numbers, gates as columns.
-QUANTIZED = ("com.microsoft", "DynamicQuantizeLSTM")
-SCALES = ("W_scale", "W_zero_point", "R_scale", "R_zero_point")
 WEIGHTS = ("W", "R", "B", "P")
 DECLARED = ("X", "initial_h", "initial_c")  # whose shapes are held against what the graph declares
 LOOKS_RECURRENT = re.compile("LSTM|GRU|RNN|[Ll]stm|[Gg]ru$|Rnn")
@@ -206,17 +202,6 @@ def operator_of(node: NodeProto, roles: tuple[str, ...], where: str, scope: Scop
         {role: shape for role, shape in declared.items() if shape and not isinstance(values[role], Value)},
         {role: value for role, value in values.items() if isinstance(value, str) and role in WEIGHTS},
     )
-
-
-def mark_quantized(operator: Operator, contents: Contents) -> Operator:
-    """Says of W and R that they are whole numbers with scales, and so are no values yet: `int8, 2 scales`."""
-    scales = {role: contents.tensors[key].shape for role, key in operator.tensors.items() if role in SCALES}
-    for role in ("W", "R"):
-        key, count = operator.tensors.get(role), prod(scales.get(f"{role}_scale", (0,)))
-        if key is not None and (tensor := contents.tensors[key]).dtype in ("int8", "uint8"):
-            dtype = f"{tensor.dtype}, {count} scale{'s' * (count != 1)}"
-            contents.tensors[key] = replace(tensor, dtype=dtype, load=None)
-    return replace(operator, declared={**operator.declared, **scales})
 
 
 def _attributes(node: NodeProto, where: str, scope: Scope) -> dict[str, Any]:

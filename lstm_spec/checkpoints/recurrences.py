@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from lstm_spec.checkpoints.files import Malformed
 from lstm_spec.checkpoints.foldable import RULES
 from lstm_spec.checkpoints.folding import DOMAINS
-from lstm_spec.checkpoints.linear_forms import MAX_STEPS, PASSED, Unclear, linear_form, root
-from lstm_spec.checkpoints.scopes import Contents, Scope, label_of
+from lstm_spec.checkpoints.forms import Unclear
+from lstm_spec.checkpoints.linear_forms import MAX_STEPS, PASSED, linear_form, root
+from lstm_spec.checkpoints.scopes import Contents, Scope, label_of, names_used, nodes_inside
 from lstm_spec.checkpoints.steps import CARRIERS, Graph, factors, name_of
+from lstm_spec.checkpoints.ways import GATE, NOWHERE, PRODUCT, Way, closure_of, sum_of
 from lstm_spec.errors import safe
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ BITS = 1024  # matrices that are followed at once
 MOST_SOURCES = 8
 MOST_REASONS = 4096  # that are pointed at, of steps that were not read
 Matrix = tuple[str, ...]  # the names of the constants that it is made from
-PRODUCT, GATE = 1, 2
 
 
 @dataclass(slots=True)
@@ -69,49 +69,12 @@ def tell_recurrences(graph: GraphProto | FunctionProto, seen: Graph, told: Told)
             yield node, reason
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """For each of PRODUCT and GATE, alone and together, the sources that a value depends on through them, as bits."""
-
-    bits: tuple[int, int, int, int] = (0, 0, 0, 0)
-
-    def __or__(self, other: Way) -> Way:
-        a, b = self.bits, other.bits
-        return Way((a[0] | b[0], a[1] | b[1], a[2] | b[2], a[3] | b[3]))
-
-    def past(self, what: int) -> Way:
-        """The way past a product or a gate."""
-        bits = [0, 0, 0, 0]
-        for flags, mask in enumerate(self.bits):
-            bits[flags | what] |= mask
-        return Way((bits[0], bits[1], bits[2], bits[3]))
-
-    def through(self, what: int) -> int:
-        """The sources from which some way passes this."""
-        return sum_of(mask for flags, mask in enumerate(self.bits) if flags & what == what)
-
-    @property
-    def any(self) -> int:
-        return sum_of(self.bits)
-
-
-def sum_of(masks: Iterable[int]) -> int:
-    """The union of the bits."""
-    whole = 0
-    for mask in masks:
-        whole |= mask
-    return whole
-
-
-NOWHERE = Way()
-
-
 class Net:
     """A graph's nodes in their order, each with what it is: a product with a matrix, a gate, or neither."""
 
     def __init__(self, graph: GraphProto | FunctionProto, scope: Scope, contents: Contents, told: Told) -> None:
         self.graph, self.scope, self.contents, self.told = graph, scope, contents, told
-        self.used = {id(node): [name for name in _used(node) if scope.knows(name)] for node in graph.node}
+        self.used = {id(node): [name for name in names_used(node) if scope.knows(name)] for node in graph.node}
         self.stems: dict[str, str] = {}
         self.products: dict[int, Matrix] = {}
         self.gates: set[int] = set()
@@ -134,7 +97,7 @@ class Net:
             self.gates.add(id(node))
         if node.op_type in UNARY and self._is_of_two(node):
             self.gates.add(id(node))
-        if any(inner.op_type in PRODUCTS for inner in _inside(node, self.contents)):  # and may hold a gate
+        if any(inner.op_type in PRODUCTS for inner in nodes_inside(node, self.contents)):  # and may hold a gate
             self.products[id(node)] = (label_of(node),)
             self.gates.add(id(node))
 
@@ -171,7 +134,7 @@ class Net:
         """Whether the node applies a function to the sum of two products, or to a product with joined values."""
         try:
             form = linear_form(node.input[0], self.scope, self.contents)
-        except (Unclear, Malformed):
+        except Unclear:
             return False
         values = {term.variable: term for term in form.terms}
         joined = [t for t in values.values() if (m := t.scope.made.get(t.name)) and m.node.op_type == "Concat"]
@@ -243,7 +206,7 @@ class Net:
         for _ in self._walk({name: 1 << number for number, name in enumerate(states)}, {}, len(states)):
             pass
         ways = [self.ways.get(name, NOWHERE) for name in after]
-        reach = _closure([way.any & ((1 << len(states)) - 1) for way in ways])
+        reach = closure_of([way.any & ((1 << len(states)) - 1) for way in ways])
         for number, mask in enumerate(reach):
             circle = [other for other in range(len(ways)) if mask >> other & 1 and reach[other] >> number & 1]
             inside = sum_of(1 << other for other in circle)
@@ -306,46 +269,6 @@ class Net:
     def _is_linear(self, name: str) -> bool:
         try:
             linear_form(name, self.scope, self.contents)
-        except (Unclear, Malformed):
+        except Unclear:
             return False
         return True
-
-
-def _used(node: NodeProto) -> list[str]:
-    """What a node reads, and what the graphs in it read from outside."""
-    names = list(node.input)
-    stack = [attribute.g for attribute in node.attribute if attribute.HasField("g")]
-    while stack:
-        inner = stack.pop()
-        made = {name for one in inner.node for name in one.output} | {value.name for value in inner.input}
-        for one in inner.node:
-            names += [name for name in one.input if name not in made]
-            stack += [attribute.g for attribute in one.attribute if attribute.HasField("g")]
-        names += [value.name for value in inner.output if value.name not in made]
-    return list(dict.fromkeys(names))
-
-
-def _inside(node: NodeProto, contents: Contents) -> Iterator[NodeProto]:
-    """The nodes of the graphs in a node, and of the function that it calls."""
-    stack: list[GraphProto | FunctionProto] = [attribute.g for attribute in node.attribute if attribute.HasField("g")]
-    called = {(node.domain, node.op_type)}
-    if function := contents.functions.get((node.domain, node.op_type)):
-        stack.append(function)
-    while stack:
-        for inner in stack.pop().node:
-            yield inner
-            stack += [attribute.g for attribute in inner.attribute if attribute.HasField("g")]
-            key = (inner.domain, inner.op_type)
-            if key not in called and (function := contents.functions.get(key)):
-                called.add(key)
-                stack.append(function)
-
-
-def _closure(masks: list[int]) -> list[int]:
-    """For each state all states that it depends on in any number of rounds."""
-    reach = list(masks)
-    for middle in range(len(reach)):
-        for number in range(len(reach)):
-            if reach[number] >> middle & 1:
-                reach[number] |= reach[middle]
-    return reach

@@ -5,7 +5,7 @@ A name is a constant of the file, or made by a node, or given from outside. Noth
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.tensors import Operator, Tensor
 
 if TYPE_CHECKING:
-    from onnx import AttributeProto, FunctionProto, NodeProto
+    from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto
 
 MAX_OPERATORS = 10_000
 Function = tuple[str, str]  # its domain and its name
@@ -158,3 +158,33 @@ class Contents:
 def label_of(node: NodeProto) -> str:
     """The node's name; for one without, its type and what it makes, as in `LSTM:Y`."""
     return node.name or ":".join((node.op_type, *[name for name in node.output if name][:1]))
+
+
+def names_used(node: NodeProto) -> list[str]:
+    """What a node reads, and what the graphs in it read from outside."""
+    names = list(node.input)
+    stack = [attribute.g for attribute in node.attribute if attribute.HasField("g")]
+    while stack:
+        inner = stack.pop()
+        made = {name for one in inner.node for name in one.output} | {value.name for value in inner.input}
+        for one in inner.node:
+            names += [name for name in one.input if name not in made]
+            stack += [attribute.g for attribute in one.attribute if attribute.HasField("g")]
+        names += [value.name for value in inner.output if value.name not in made]
+    return list(dict.fromkeys(names))
+
+
+def nodes_inside(node: NodeProto, contents: Contents) -> Iterator[NodeProto]:
+    """The nodes of the graphs in a node, and of the function that it calls."""
+    stack: list[GraphProto | FunctionProto] = [attribute.g for attribute in node.attribute if attribute.HasField("g")]
+    called = {(node.domain, node.op_type)}
+    if function := contents.functions.get((node.domain, node.op_type)):
+        stack.append(function)
+    while stack:
+        for inner in stack.pop().node:
+            yield inner
+            stack += [attribute.g for attribute in inner.attribute if attribute.HasField("g")]
+            key = (inner.domain, inner.op_type)
+            if key not in called and (function := contents.functions.get(key)):
+                called.add(key)
+                stack.append(function)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lstm_spec.checkpoints.activations import Applied, Z, all_applied, applied, clipped, fits
-from lstm_spec.checkpoints.folding import DOMAINS, fold
-from lstm_spec.checkpoints.linear_forms import PASSED, Form, Unclear, Variable, linear_form, root
+from lstm_spec.checkpoints.folding import DOMAINS
+from lstm_spec.checkpoints.forms import Form, Unclear, Variable
+from lstm_spec.checkpoints.linear_forms import PASSED, linear_form, root, worked_out
 from lstm_spec.checkpoints.scopes import Contents, Scope, Value
 from lstm_spec.errors import safe
 
@@ -271,7 +272,7 @@ def _may_be_gate(name: str, graph: Graph) -> bool:
 
 def is_constant(name: str, scope: Scope, contents: Contents) -> bool:
     """Whether a value is the same in every run: a constant of the file, or one filled to a shape of the run."""
-    if isinstance(fold(name, scope, contents), Value):
+    if isinstance(worked_out(name, scope, contents), Value):
         return True
     owner, own = root(name, scope)
     made = owner.made.get(own)
