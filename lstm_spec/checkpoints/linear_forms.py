@@ -15,7 +15,7 @@ import numpy as np
 from lstm_spec.checkpoints.calls import Call, Unfoldable, integers
 from lstm_spec.checkpoints.files import Malformed
 from lstm_spec.checkpoints.foldable import RULES
-from lstm_spec.checkpoints.folding import DOMAINS, fold
+from lstm_spec.checkpoints.folding import DOMAINS, fold, rank_of
 from lstm_spec.checkpoints.forms import Form, Term, Unclear, derive, entries_of, rows_of, vector_of
 from lstm_spec.checkpoints.scopes import Contents, Scope, Value, label_of
 from lstm_spec.errors import safe
@@ -82,7 +82,7 @@ class Walk:
             return _part(node, index, owner, self)
         if kind == "SequenceAt" and (form := _element(node, owner, self)):
             return form
-        if kind in PASSED or (kind == "Gather" and _takes_a_step(node, owner)):
+        if kind in PASSED or (kind == "Gather" and _takes_a_step(node, owner, self.contents)):
             return self.follow(node.input[0], owner)
         raise Unclear(f"{safe(node.op_type)} ({safe(owner.join(label_of(node)))}) stands before the products")
 
@@ -115,25 +115,12 @@ def _scaled(node: NodeProto, owner: Scope, contents: Contents) -> Term | None:
     return None
 
 
-def _takes_a_step(node: NodeProto, owner: Scope) -> bool:
+def _takes_a_step(node: NodeProto, owner: Scope, contents: Contents) -> bool:
     """Whether Gather takes from an axis before the last: from the first, or from another by the declared rank."""
     attribute = owner.attribute(node, "axis")
     axis = attribute.i if attribute is not None else 0
-    rank = rank_of(node.input[0], owner)
+    rank = rank_of(node.input[0], owner, contents)
     return axis == 0 or (rank is not None and axis % rank != rank - 1)
-
-
-def rank_of(name: str, scope: Scope) -> int | None:
-    """How many axes a value has, where the graph declares it or a product's input tells."""
-    for _ in range(MAX_STEPS):
-        owner, own = scope.owner(name)
-        if (shape := owner.shapes.get(own)) is not None:
-            return len(shape)
-        made = owner.made.get(own)
-        if made is None or made.node.op_type not in ("MatMul", "Add", "Identity", "Cast"):
-            return None
-        name, scope = made.node.input[0], owner
-    return None
 
 
 def _element(node: NodeProto, owner: Scope, walk: Walk) -> Form | None:
@@ -196,7 +183,7 @@ def _part(node: NodeProto, index: int, owner: Scope, walk: Walk) -> Form:
     """A range of the last axis; a range of another axis is the same sum."""
     where = f"{node.op_type} ({safe(owner.join(label_of(node)))})"
     axis, whole = _axis(node, owner, walk.contents), walk.follow(node.input[0], owner)
-    rank = rank_of(node.input[0], owner)
+    rank = rank_of(node.input[0], owner, walk.contents)
     if axis == 0 or (axis is not None and rank is not None and axis % rank != rank - 1):
         return whole
     width = whole.width

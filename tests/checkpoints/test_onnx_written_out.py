@@ -284,3 +284,15 @@ def test_a_large_constant_that_no_lstm_uses_is_not_worked_out(tmp_path):
     nodes.append(make("Relu", ["y"], ["r"]))
     path = save(cell(nodes, arrays() | {"large": np.array([K, 2**40])}), tmp_path)
     assert len(ls.check(path).layers) == 1
+
+
+@pytest.mark.parametrize("axis", [1, -1])
+def test_bounds_that_are_worked_out_from_a_shape(tmp_path, axis):
+    """As Keras 3 is exported through PyTorch: each gate is a quarter of the axis of number 1."""
+    nodes = [*products(), make("Shape", ["z"], ["shape"]), make("Gather", ["shape", "axis"], ["width"])]
+    nodes.append(make("Div", ["width", "four"], ["quarter"]))
+    for q, gate in enumerate("ifgo"):
+        nodes += [make("Mul", ["quarter", f"n{q + d}"], [f"at{q + d}_{q}"]) for d in (0, 1)]
+        nodes.append(make("Slice", ["z", f"at{q}_{q}", f"at{q + 1}_{q}", "axis"], [f"z_{gate}"]))
+    numbers = {"axis": np.array([axis]), "four": np.array([4])} | {f"n{q}": np.array([q]) for q in range(5)}
+    held(save(cell([*nodes, *step("z", "c", split=False)], arrays() | numbers), tmp_path))
