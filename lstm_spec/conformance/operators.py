@@ -15,7 +15,7 @@ import numpy as np
 from lstm_spec.cells.family import LstmOptions, lstm_cell
 from lstm_spec.conformance.readings import KINDS, Reading
 from lstm_spec.dialects.native import NATIVE
-from lstm_spec.dialects.onnx import ONNX
+from lstm_spec.dialects.onnx import ONNX, QUANTIZED_ONNX
 from lstm_spec.dialects.onnx_node import ACTIVATIONS
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.layer import Layer, Layout
@@ -23,6 +23,8 @@ from lstm_spec.layers.tensors import Operator
 
 ROLES = ("W", "R", "B", "P")
 STATES = ("initial_h", "initial_c")
+QUANTIZED = "DynamicQuantizeLSTM"
+SCALES = ("W_scale", "W_zero_point", "R_scale", "R_zero_point")  # one for each direction, or for each of its columns
 DIRECTIONS = {"forward": "forward", "reverse": "reverse", "bidirectional": "both"}
 # The operator's attributes, opsets 1 to 22, and the type of each.
 ATTRIBUTES: Mapping[str, tuple[type, str]] = {
@@ -73,21 +75,27 @@ def read_node(operator: Operator, at: str, findings: list[Finding]) -> Reading |
     names = {role: operator.tensors[role] for role in ROLES if role in operator.tensors}
     axes = ("B", "D", "k") if layout == "batch" else ("D", "B", "k")
     shapes = {**dict.fromkeys(STATES, axes), "sequence_lens": ("B",)}
+    dialect = QUANTIZED_ONNX if operator.kind == QUANTIZED else ONNX
+    if operator.kind == QUANTIZED:
+        each = {role: len(operator.declared.get(role, ())) == 2 for role in SCALES}
+        shapes |= {role: ("D", "4*k") if each[role] else ("D",) for role in SCALES}
     constants = {operator.tensors[role]: shape for role, shape in shapes.items() if role in operator.tensors}
     if "sequence_lens" in (*operator.tensors, *operator.absent):
         findings.append(_lengths(operator, at))
-    return Reading(operator.where, ONNX, layer, names, operator, constants)
+    return Reading(operator.where, dialect, layer, names, operator, constants)
 
 
 def _read_cell(operator: Operator) -> Reading:
-    """An LSTM that a graph writes out in simple nodes: its matrices and biases, gate by gate."""
-    layer = Layer(lstm_cell(LstmOptions(bias="one" if "b_i" in operator.tensors else "none")))
+    """An LSTM that a graph writes out in simple nodes: its matrices and biases, gate by gate, and its options."""
+    said: dict[str, Any] = {"bias": "one" if "b_g" in operator.tensors else "none", **operator.attributes}
+    said |= {name: Fraction(said[name]) for name in ("clip", "clip_cell") if name in said}
+    layer = Layer(lstm_cell(LstmOptions(**said)))
     return Reading(operator.where, NATIVE, layer, {f"l0.{n}": key for n, key in operator.tensors.items()}, operator)
 
 
 def _unreadable(operator: Operator, at: str) -> Iterator[Finding]:
     """Why the node is no LSTM with weights to read."""
-    if operator.kind != "LSTM":
+    if operator.kind not in ("LSTM", QUANTIZED):
         kind = KINDS.get(operator.kind, operator.kind)
         yield Finding("unread", f"{safe(operator.where)} is a {kind}; this version reads LSTMs", at=at)
         return
@@ -100,7 +108,7 @@ def _unreadable(operator: Operator, at: str) -> Iterator[Finding]:
             help="fold the constants (onnx-simplifier, or ONNX Runtime's offline optimizer) and check the result",
         )
         return
-    for role in ("W", "R"):
+    for role in ("W", "R", *(SCALES if operator.kind == QUANTIZED else ())):
         if role not in operator.tensors:
             yield Finding("missing", f"{safe(operator.where)} has no input {role}", at, "X, W and R")
 

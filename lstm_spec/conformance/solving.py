@@ -130,18 +130,22 @@ def _said(reading: Reading) -> Iterator[tuple[str, Any]]:
 
 def _check_declared(reading: Reading, sizes: Mapping[str, Any], votes: Votes, at: str) -> Iterator[Finding]:
     """The graph may say what it feeds the operator: three axes, n features wide, B samples where the states have B."""
-    declared = reading.operator.declared.get("X") if reading.operator else None
-    if declared is None:
-        return
-    letters = ("B", "T", "n") if reading.layer.layout == "batch" else ("T", "B", "n")
-    pairs = zip(letters, declared, strict=True) if len(declared) == 3 else ()
-    wrong = [letter for letter, size in pairs if None not in (size, sizes.get(letter)) and size != sizes[letter]]
-    if wrong or len(declared) != 3:
-        because = ", ".join(_reason(letter, votes) for letter in wrong)
-        found = f"({', '.join('?' if size is None else str(size) for size in declared)})"
-        derived = f"({', '.join(str(sizes.get(letter, letter)) for letter in letters)})"
-        expected = f"({', '.join(letters)}) = {derived}"
-        yield Finding("input", "X is declared with another shape", f"{at} : X", expected, found, because)
+    batch_first = reading.layer.layout == "batch"
+    known = {**sizes, "D": reading.layer.directions}
+    said = reading.operator.declared if reading.operator else {}
+    for role in (role for role in ("X", "initial_h", "initial_c") if role in said):
+        declared = said[role]
+        letters = ("T", "B", "n") if role == "X" else ("D", "B", "k")
+        if batch_first:
+            letters = (letters[1], letters[0], letters[2])
+        pairs = zip(letters, declared, strict=True) if len(declared) == 3 else ()
+        wrong = [letter for letter, size in pairs if None not in (size, known.get(letter)) and size != known[letter]]
+        if wrong or len(declared) != 3:
+            because = ", ".join(_reason(letter, votes) for letter in wrong if letter != "D")
+            found = f"({', '.join('?' if size is None else str(size) for size in declared)})"
+            derived = f"({', '.join(str(known.get(letter, letter)) for letter in letters)})"
+            expected = f"({', '.join(letters)}) = {derived}"
+            yield Finding("input", f"{role} is declared with another shape", f"{at} : {role}", expected, found, because)
 
 
 def _expected(reading: Reading, tensors: Tensors) -> Iterator[Expected]:
@@ -149,7 +153,7 @@ def _expected(reading: Reading, tensors: Tensors) -> Iterator[Expected]:
         source = reading.names.get(packed.name)
         yield Expected(reading.source_name(packed.name), packed.shape, tensors[source].shape if source else None)
     for name, letters in reading.constants.items():
-        counts = {"D": Integer(reading.layer.directions)}
+        counts = {"D": Integer(reading.layer.directions), "4*k": 4 * _symbol("k")}
         sizes = tuple(counts.get(s, _symbol(s)) for s in letters)
         yield Expected(name, sizes, tensors[name].shape)
 

@@ -32,6 +32,7 @@ NATIVE = Dialect(
             for gate in ("ifo" if family == "p_{}" else "ifgo")
         ),
         Packing("W_proj", ("W_proj",), option=("projection", True)),
+        Packing("b_proj", ("b_proj",), option=("projection_bias", True)),
     ),
     pattern=re.compile(
         r"(?s)(?P<prefix>(?:.*\.)?)l(?P<layer>\d{1,3})(?P<reverse>\.reverse)?\.(?P<tensor>[A-Za-z_]\w*)"

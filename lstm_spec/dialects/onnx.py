@@ -8,6 +8,7 @@ input_forget = 1 ONNX Runtime computes f = 1 - i and reads nothing of f's rows (
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from lstm_spec.dialects.dialect import Dialect
 from lstm_spec.dialects.packing import Packing
@@ -40,4 +41,9 @@ ONNX = Dialect(
         "onnx.reference passes over clip, activations, sequence_lens and input_forget without an error",
     ),
     assumed=(("activations = Sigmoid, Tanh, Tanh", ""), ("no clip", ""), ("input_forget = 0", "")),
+)
+
+# ONNX Runtime's DynamicQuantizeLSTM (com.microsoft): the same, with W and R turned; docs/ContribOperators.md.
+QUANTIZED_ONNX = replace(
+    ONNX, packings=tuple(replace(packing, transposed=packing.is_matrix) for packing in ONNX.packings)
 )

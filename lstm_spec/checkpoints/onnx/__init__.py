@@ -8,8 +8,8 @@ scopes          what a name means in a graph, and what has been found so far
 calls           a node over constants, as a rule sees it
 foldable        a rule for each operator: the shape of what it makes, and how its values follow
 folding         a name → the constant that it stands for, by these rules
-linear_forms    a name → the sum of products that it is
-decomposed      an LSTM in simple nodes → an operator, by the two above
+decomposed/     LSTMs written out in simple nodes → operators, and a net under them
+quantized       ONNX Runtime's quantized LSTM, held by its shapes
 reading         the model → `Tensors`, from all of these: `read_onnx`
 writing         layers and their weights → the bytes of a model: `onnx_model`, `onnx_chains`
 """

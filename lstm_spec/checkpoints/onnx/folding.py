@@ -105,8 +105,11 @@ def _apply(node: NodeProto, index: int, scope: Scope, own: str, contents: Conten
     if node.op_type == "Identity" and len(inputs) == 1 and inputs[0] is not None:
         return inputs[0]
     values = [value for value in inputs if isinstance(value, Value)]
-    if (told := [value for value in inputs if isinstance(value, str)]) and (axis := _asked_axis(node, scope, contents)):
-        values, told, result = [], [], Result((1,), "int64", (), lambda a: np.array([axis]))
+    told = [value for value in inputs if isinstance(value, str)]
+    if told and (axis := _asked_axis(node, scope, contents)):
+        values, result = [], Result((1,), "int64", (), lambda a: np.array([axis]))
+    elif told and (sizes := _declared_sizes(node, scope)) is not None:
+        values, result = [], Result((len(sizes),), "int64", (), lambda a: np.array(sizes, "int64"))
     else:
         if told:
             return told[0]
@@ -158,8 +161,25 @@ def add_folded(value: Value, contents: Contents, name: str = "") -> str:
     return contents.folded[id(value)][1]
 
 
+def _declared_sizes(node: NodeProto, scope: Scope) -> list[int] | None:
+    """What Shape gives of a value that is no constant, where the graph declares the sizes that are asked for.
+
+    PyTorch's exporter asks an initial state for its units, `Shape(h, start=2, end=3)`, and cuts W, R and B by it.
+    """
+    if node.op_type != "Shape" or len(node.input) != 1:
+        return None
+    owner, own = scope.owner(node.input[0])
+    start, end = (scope.attribute(node, name) for name in ("start", "end"))
+    declared = owner.shapes.get(own)
+    if declared is None:
+        return None
+    part = declared[start.i if start is not None else 0 : end.i if end is not None else None]
+    sizes = [size for size in part if size is not None]
+    return sizes if part and len(sizes) == len(part) else None
+
+
 def _asked_axis(node: NodeProto, scope: Scope, contents: Contents) -> int | None:
-    """The size that `Gather(Shape(v), -1)` asks for, where v's last axis is known though v is no constant.
+    """The size that `Gather(Shape(v), -1)` asks for, or by the last axis' number, of a v that is no constant.
 
     PyTorch's exporter writes the bounds of `chunk` so.
     """
@@ -167,9 +187,10 @@ def _asked_axis(node: NodeProto, scope: Scope, contents: Contents) -> int | None
         return None
     places = _known(node.input[1], scope) if len(node.input) == 2 else ""
     try:
-        if isinstance(places, str) or integers(places.tensor) != [-1]:
-            return None
+        asked = [] if isinstance(places, str) else integers(places.tensor)
     except Unfoldable:
+        return None
+    if asked != [-1] and asked != [(rank_of(found[0].node.input[0], found[1], contents) or 0) - 1]:
         return None
     return last_axis(found[0].node.input[0], found[1], contents)
 
@@ -189,3 +210,26 @@ def last_axis(name: str, scope: Scope, contents: Contents, depth: int = 0) -> in
         axes = (last_axis(one, owner, contents, depth + 1) for one in node.input)
         return next((axis for axis in axes if axis), None)
     return None
+
+
+def rank_of(name: str, scope: Scope, contents: Contents, depth: int = 0) -> int | None:
+    """How many axes a value has, where the graph declares it or the nodes that make it tell; None where none does."""
+    owner, own = scope.owner(name)
+    if (shape := owner.shapes.get(own)) is not None:
+        return len(shape)
+    if (key := owner.keys.get(own)) is not None:
+        return len(contents.tensors[key].shape)
+    made = owner.made.get(own)
+    if made is None or depth > MAX_SUM:
+        return None
+    node = made.node
+    if node.op_type == "Transpose" and (perm := owner.attribute(node, "perm")) is not None:
+        return len(perm.ints)
+    if node.op_type not in ("MatMul", "Add", "Identity", "Cast", "Gather"):
+        return None
+    ranks = [rank_of(one, owner, contents, depth + 1) for one in node.input[:2]]
+    if node.op_type == "Gather" and ranks[-1] == 0:
+        return None if ranks[0] is None else ranks[0] - 1
+    if node.op_type == "Gather":
+        return None
+    return ranks[0] if node.op_type != "Add" else max((rank for rank in ranks if rank is not None), default=None)

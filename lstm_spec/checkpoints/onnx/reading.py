@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from lstm_spec.checkpoints.files import File, Malformed, malformed
 from lstm_spec.checkpoints.onnx.declared import declared_shapes
-from lstm_spec.checkpoints.onnx.decomposed import gather_decomposed
+from lstm_spec.checkpoints.onnx.decomposed.gathering import gather_decomposed
 from lstm_spec.checkpoints.onnx.external import is_missing, location_of
 from lstm_spec.checkpoints.onnx.folding import DOMAINS, add_folded, fold
 from lstm_spec.checkpoints.onnx.initializers import constant_of, sparse_of, tensor_of
+from lstm_spec.checkpoints.onnx.quantized import QUANTIZED, SCALES, mark_quantized
 from lstm_spec.checkpoints.onnx.scopes import Contents, Made, Scope, Value, label_of
 from lstm_spec.checkpoints.onnx.wire import check_parts
 from lstm_spec.errors import Finding, MissingPackageError, safe
@@ -34,6 +35,7 @@ MAX_SCOPES = 10_000  # graphs and calls of functions that are entered
 LSTM_INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 INPUTS = {"LSTM": LSTM_INPUTS, "GRU": LSTM_INPUTS[:6], "RNN": LSTM_INPUTS[:6]}
 WEIGHTS = ("W", "R", "B", "P")
+DECLARED = ("X", "initial_h", "initial_c")  # whose shapes are held against what the graph declares
 LOOKS_RECURRENT = re.compile("LSTM|GRU|RNN|[Ll]stm|[Gg]ru$|Rnn")
 
 # AttributeProto.type → the field with the value; the types that an operator's options have.
@@ -174,28 +176,30 @@ def gather_operator(node: NodeProto, scope: Scope, contents: Contents) -> None:
         return
     where = contents.place(scope.join(label_of(node)))
     if node.domain in DOMAINS and node.op_type in INPUTS:
-        contents.operators.append(operator_of(node, where, scope, contents))
+        contents.operators.append(operator_of(node, INPUTS[node.op_type], where, scope, contents))
+    elif (node.domain, node.op_type) == QUANTIZED:
+        operator = operator_of(node, (*LSTM_INPUTS, *SCALES), where, scope, contents)
+        contents.operators.append(mark_quantized(operator, contents))
     else:
         because = f"only {', '.join(INPUTS)} of the domain ai.onnx are read"
         contents.miss(f"{safe(node.op_type)} of the domain '{safe(node.domain)}' is not read", where, because)
 
 
-def operator_of(node: NodeProto, where: str, scope: Scope, contents: Contents) -> Operator:
+def operator_of(node: NodeProto, roles: tuple[str, ...], where: str, scope: Scope, contents: Contents) -> Operator:
     """The node as it uses its constants. Raises Malformed when its inputs or attributes are not an operator's."""
-    roles = INPUTS[node.op_type]
     if len(node.input) > len(roles):
         expected = f"at most {len(roles)}: {', '.join(roles)}"
         raise _bad_node(node, where, "has too many inputs", expected, f"{len(node.input)}")
     wired = {role: name for role, name in zip(roles, node.input, strict=False) if name}
     values = {role: fold(name, scope, contents) for role, name in wired.items()}
-    shape = scope.shapes.get(node.input[0]) if "X" in wired else None
+    declared = {role: scope.shapes.get(name) for role, name in wired.items() if role in DECLARED}
     return Operator(
         node.op_type,
         where,
         {role: add_folded(value, contents) for role, value in values.items() if isinstance(value, Value)},
         _attributes(node, where, scope),
         tuple(role for role, value in values.items() if isinstance(value, str) and role != "X"),
-        {"X": shape} if shape else {},
+        {role: shape for role, shape in declared.items() if shape and not isinstance(values[role], Value)},
         {role: value for role, value in values.items() if isinstance(value, str) and role in WEIGHTS},
     )
 
@@ -233,11 +237,19 @@ def _inner_graphs(
         for name, inner in _node_graphs(node):
             _check_depth(scope)
             path = safe(scope.join(f"{label_of(node)}.{name}"))
-            options, calls = scope.options, scope.calls
-            yield inner, Scope(path, scope, scope.depth + 1, options=options, calls=calls, kind=node.op_type)
+            inside = Scope(path, scope, scope.depth + 1, options=scope.options, calls=scope.calls, kind=node.op_type)
+            inside.states = _states(node, inner)
+            yield inner, inside
         if function := contents.functions.get((node.domain, node.op_type)):
             _check_depth(scope)
             yield function, _called(function, node, scope, contents)
+
+
+def _states(node: NodeProto, body: GraphProto) -> int:
+    """How many values a loop hands from one round to the next: Loop's body also takes a counter and a condition."""
+    scanned = sum(attribute.i for attribute in node.attribute if attribute.name == "num_scan_inputs")
+    taken = {"Loop": 2, "Scan": scanned}.get(node.op_type)
+    return 0 if taken is None else max(len(body.input) - taken, 0)
 
 
 def _called(function: FunctionProto, node: NodeProto, scope: Scope, contents: Contents) -> Scope:

@@ -5,7 +5,7 @@ A name is a constant of the file, or made by a node, or given from outside. Noth
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.tensors import Operator, Tensor
 
 if TYPE_CHECKING:
-    from onnx import AttributeProto, FunctionProto, NodeProto
+    from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto
 
 MAX_OPERATORS = 10_000
 Function = tuple[str, str]  # its domain and its name
@@ -45,8 +45,8 @@ class Scope:
     """The names of one graph: each is the key of a constant in `Tensors`, or None where it is computed; and shapes.
 
     In a function, `given` are its inputs, as names of the scope that calls it, and `options` the call's attributes.
-    `kind` is the type of the node that holds the graph. `values` keeps what has been folded: a `Value`, or the words
-    why a name is none.
+    `kind` is the type of the node that holds the graph, `states` how many values a loop hands on. `values` keeps what
+    has been folded: a `Value`, or the words why a name is none; `forms` the sums that have been followed.
     """
 
     path: str = ""
@@ -58,8 +58,10 @@ class Scope:
     given: dict[str, tuple[Scope, str]] = field(default_factory=dict)
     options: dict[str, AttributeProto] = field(default_factory=dict)
     values: dict[str, Value | str] = field(default_factory=dict)
+    forms: dict[str, object] = field(default_factory=dict)
     calls: tuple[Function, ...] = ()
     kind: str = ""
+    states: int = 0
 
     def define(self, name: str, key: str | None) -> None:
         """Raises Malformed when the graph has defined the name before."""
@@ -78,6 +80,15 @@ class Scope:
                 return scope, name
             scope = scope.outer
         raise malformed("undefined", f"nothing in the graph defines {safe(name)}", where=self.path)
+
+    def knows(self, name: object) -> bool:
+        """Whether the name means something here; in a graph that has not been entered it may be no text."""
+        scope: Scope | None = self
+        while scope is not None and isinstance(name, str):
+            if name in scope.given or name in scope.keys:
+                return True
+            scope = scope.outer
+        return False
 
     def maker(self, name: str) -> tuple[Made, Scope] | None:
         """The node that makes what the name means, and the graph it stands in; None where no node does."""
@@ -133,3 +144,33 @@ class Contents:
 def label_of(node: NodeProto) -> str:
     """The node's name; for one without, its type and what it makes, as in `LSTM:Y`."""
     return node.name or ":".join((node.op_type, *[name for name in node.output if name][:1]))
+
+
+def names_used(node: NodeProto) -> list[str]:
+    """What a node reads, and what the graphs in it read from outside."""
+    names = list(node.input)
+    stack = [attribute.g for attribute in node.attribute if attribute.HasField("g")]
+    while stack:
+        inner = stack.pop()
+        made = {name for one in inner.node for name in one.output} | {value.name for value in inner.input}
+        for one in inner.node:
+            names += [name for name in one.input if name not in made]
+            stack += [attribute.g for attribute in one.attribute if attribute.HasField("g")]
+        names += [value.name for value in inner.output if value.name not in made]
+    return list(dict.fromkeys(names))
+
+
+def nodes_inside(node: NodeProto, contents: Contents) -> Iterator[NodeProto]:
+    """The nodes of the graphs in a node, and of the function that it calls."""
+    stack: list[GraphProto | FunctionProto] = [attribute.g for attribute in node.attribute if attribute.HasField("g")]
+    called = {(node.domain, node.op_type)}
+    if function := contents.functions.get((node.domain, node.op_type)):
+        stack.append(function)
+    while stack:
+        for inner in stack.pop().node:
+            yield inner
+            stack += [attribute.g for attribute in inner.attribute if attribute.HasField("g")]
+            key = (inner.domain, inner.op_type)
+            if key not in called and (function := contents.functions.get(key)):
+                called.add(key)
+                stack.append(function)

@@ -254,9 +254,13 @@ def replaced(nodes, output, **changes):
 
 def test_what_does_not_fit_is_told(tmp_path):
     cases = {
-        "the gates are HardSigmoid; Sigmoid and Tanh are read": {"output": "f", "op_type": "HardSigmoid"},
-        "the gates are Softsign; Sigmoid and Tanh are read": {"output": "g", "op_type": "Softsign"},
-        "no o * tanh(c) of c1 follows, with o a Sigmoid": {"output": "t", "op_type": "Relu"},
+        "i and f are not of one function: hard_sigmoid(0.2, 0.5) stands in one of the two products only": {
+            "output": "f",
+            "op_type": "HardSigmoid",
+        },
+        "g is made by Sin, and stands where tanh makes the candidate": {"output": "g", "op_type": "Sin"},
+        "no o * tanh(c) of c1 follows, nor another function of the table": {"output": "t", "op_type": "Erf"},
+        "o is made by Sin, and stands where o is": {"output": "o", "op_type": "Sin"},
     }
     for because, change in cases.items():
         nodes = replaced([*products(), *step("z", "c")], change["output"], op_type=change["op_type"])
@@ -268,9 +272,7 @@ def test_a_matrix_that_is_computed_is_told(tmp_path):
     nodes = [make("Einsum", ["W"], ["W2"], equation="ab->ab"), *products(), *step("z", "c")]
     nodes[1].input[1] = "W2"
     path = save(cell(nodes, arrays()), tmp_path)
-    assert unread(path) == [
-        f"{LOOKS}/cell/Add\n  because  what feeds the gate i is no sum of products with constant matrices"
-    ]
+    assert unread(path) == [f"{LOOKS}/cell/Add\n  because  the matrix of MatMul (MatMul:xW) is no constant of two axes"]
 
 
 @pytest.mark.parametrize("short", [False, True])
@@ -292,7 +294,7 @@ def test_a_gru_written_out_is_told(tmp_path, short):
     else:
         nodes += [make("Sub", ["one", "zz"], ["w"]), make("Mul", ["w", "g"], ["a"]), make("Mul", ["zz", "h"], ["d"])]
         nodes += [make("Add", ["a", "d"], ["h1"], "/gru")]
-        because = "h1 adds products, and not each of them has a gate of its own, as in a GRU"
+        because = "h1 has gates that add to 1 and no o, as in a GRU"
     constants = arrays() | {"one": np.array(1, "f4")}
     message = model(nodes, constants, [info("x", "B", N), info("h", "B", K)], [info("h1", "B", K)])
     assert unread(save(message, tmp_path)) == [f"{LOOKS}/gru\n  because  {because}"]
