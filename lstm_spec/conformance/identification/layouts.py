@@ -167,8 +167,8 @@ def ways(role: str, shape: tuple[int, ...], sizes: Sizes) -> list[tuple[tuple[in
 
 
 def fits(shape: tuple[int, ...], sizes: Sizes) -> bool:
-    """Whether an array of this shape has any place."""
-    return any(ways(role, shape, Sizes(sizes.n, sizes.r, sizes.k, g)) for role in ROLES for g in (4, 3))
+    """Whether an array of this shape has any place among so many blocks."""
+    return any(ways(role, shape, sizes) for role in ROLES)
 
 
 def layouts(shapes: Shapes, n: int, r: int, k: int) -> Iterator[Layout]:
@@ -253,10 +253,8 @@ def _grouped(role: str, names: tuple[str, ...], blocks: int) -> list[list[tuple[
 
 
 def _consistent(parts: tuple[Part, ...]) -> bool:
-    """One writer: unit by unit everywhere or nowhere, and flat matrices turned one way, but where no shape tells."""
+    """One writer: unit by unit everywhere or nowhere. Each matrix may be turned by itself."""
     axes = [axis for part in parts for axis in part.axes]
     units = any(axis in ("kg", "kp", "skg") for axis in axes)
     blocks = any(axis in ("gk", "pk", "sgk") for axis in axes)
-    told = [p for p in parts if p.role in ("W", "U") and len(p.axes) == 2 and p.shape[0] != p.shape[1]]
-    turned = {p.axes[0] == "m" for p in told}
-    return not (units and blocks) and len(turned) < 2
+    return not (units and blocks)

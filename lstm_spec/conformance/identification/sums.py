@@ -171,9 +171,4 @@ def scale(array: Array) -> float:
     return float(np.max(np.abs(array))) or 1.0
 
 
-def coarsest(arrays: Mapping[str, Array], names: tuple[str, ...]) -> str:
-    """The coarsest dtype among some arrays."""
-    return str(max((arrays[name].dtype for name in names), key=lambda d: float(np.finfo(d).eps)))
-
-
-__all__ = ["ROLES", "Blocks", "Sums", "coarsest", "errors", "gates", "relative", "scale"]
+__all__ = ["ROLES", "Blocks", "Sums", "errors", "gates", "relative", "scale"]
