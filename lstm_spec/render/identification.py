@@ -68,8 +68,7 @@ def _doubts(found: Identification) -> Iterator[str]:
         if min(c, h) <= found.tolerance:
             right, wrong = ("c'", "h'") if c < h else ("h'", "c'")
             yield f"{right} fits within {_error(min(c, h))}; {wrong} does not: {_error(max(c, h))}"
-        yield "what is not tried: layer normalization, clipping, other activations, an output of another layer,"
-        yield "a matrix in memory order under the shape of its transpose (tf.keras's CuDNNLSTM)"
+        yield "what is not tried: layer normalization, clipping, other activations, an output of another layer"
         yield "the nearest is:"
 
 

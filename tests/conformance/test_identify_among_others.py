@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import lstm_spec as ls
+from lstm_spec.conformance.identification.unpacking import unpack
 from lstm_spec.errors import LstmSpecError
 from tests.conformance.conventions import record
 
@@ -26,6 +27,23 @@ def test_each_matrix_is_turned_by_itself(n, turned):
     assert words["matrix on x"] == lies["input" in turned]
     assert words["matrix on h"] == lies["recurrent" in turned]
     assert words["gates"] == "i, o, f, g"
+
+
+@pytest.mark.parametrize("n", [3, 4, 16])
+def test_blocks_in_the_memory_order_of_their_transpose(n):
+    """cuDNN's, under the shapes of Keras: (n, k) columns that are a (k, n) matrix, not its transpose."""
+    arrays, step = record(n, 4, {"bias": 2})
+    for name, width in (("input", n), ("recurrent", 4)):
+        arrays[name] = np.concatenate([block.reshape(width, 4) for block in np.split(arrays[name], 4)], axis=1)
+    found = ls.identify(arrays, step)
+    words = found.match.axes()
+    assert words["matrix on x"] == words["matrix on h"] == "gates as columns, each reshaped"
+    (miss,) = [miss for miss in found.near if "matrix on x" in miss.change]
+    assert miss.change["matrix on x"][1] in ("gates as columns", "gates as rows")
+    assert miss.candidate.error > 0.05
+    layer, weights = unpack(arrays, found)
+    _, after = ls.compile(layer).step(step["x"], weights, {"l0.h": step["h"], "l0.c": step["c"]})
+    np.testing.assert_allclose(after["l0.c"], step["c1"], atol=1e-12)
 
 
 @pytest.mark.parametrize("others", [HEAD, FLAT, HEAD | FLAT], ids=["head", "flat", "both"])

@@ -74,7 +74,7 @@ class Sums:
         """`(blocks, B, k)`; the array is multiplied as it lies, and only the result is put in order."""
         key = (part, sizes, name)
         if key not in self._kept:
-            flat = part.axes in (("gk", "m"), ("kg", "m"), ("m", "gk"), ("m", "kg"))
+            flat = not part.reshaped and part.axes in (("gk", "m"), ("kg", "m"), ("m", "gk"), ("m", "kg"))
             self._kept[key] = (
                 self._flat(part, sizes, name, vector) if flat else self._stacked(part, sizes, name, vector)
             )
