@@ -68,7 +68,8 @@ def _doubts(found: Identification) -> Iterator[str]:
         if min(c, h) <= found.tolerance:
             right, wrong = ("c'", "h'") if c < h else ("h'", "c'")
             yield f"{right} fits within {_error(min(c, h))}; {wrong} does not: {_error(max(c, h))}"
-        yield "what is not tried: layer normalization, clipping, other activations, an output of another layer"
+        yield "what is not tried: layer normalization, clipping, other activations, an output of another layer,"
+        yield "packed arrays whose gates lie in different orders"
         yield "the nearest is:"
 
 
