@@ -28,6 +28,14 @@ def identify(
             help="How the names of the arrays begin, of one of several layers.", metavar="PREFIX", show_default=False
         ),
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An array of the layer, where others stand beside them. Repeated for each.",
+            metavar="ARRAY",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option(
@@ -50,7 +58,7 @@ def identify(
 
         refuse_overwriting(output, (weights, step))
         refuse_other_suffix(output)
-    found = find(weights, step, at)
+    found = find(weights, step, at, only or ())
     code = CONFORMS if found.ok else DOES_NOT_CONFORM
     remark = ""
     if output is not None and found.ok:

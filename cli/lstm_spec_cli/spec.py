@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lstm_spec.errors import TensorError, safe
 from lstm_spec_cli.layer_options import InDialect, refuse_beside_own_names
 from lstm_spec_cli.output import DOES_NOT_CONFORM, Answer
+
+if TYPE_CHECKING:
+    from lstm_spec.conformance.report import Report
 
 
 def spec(
@@ -22,7 +26,8 @@ def spec(
 ) -> Answer:
     """Print the recurrent layers of a file as TOML: what lstm-spec check FILE --spec holds another file to.
 
-    Lines may be deleted: what is not written is not held. Exits with 1 when the file itself does not conform.
+    Lines may be deleted: what is not written is not held. A recurrent layer that is not read, such as a GRU, is
+    accepted by a line of its own. Exits with 1 when the file itself does not conform otherwise.
 
     lstm-spec spec model.onnx > spec.toml
     """
@@ -33,6 +38,13 @@ def spec(
     if cell is not None:
         refuse_beside_own_names({"--dialect": dialect})
     report = ls.check(file, dialect=dialect, cell=None if cell is None else read_cell(cell), numbers=False)
-    if not report.ok:
+    try:
+        written = write_contract(report)
+    except TensorError:
         return Answer(remark=str(report), code=DOES_NOT_CONFORM)
-    return Answer((write_contract(report),))
+    return Answer((written,), remark="\n".join(f"not held: {message}" for message in _unread(report)))
+
+
+def _unread(report: Report) -> list[str]:
+    """What the contract accepts and does not hold."""
+    return [safe(finding.message, None) for finding in report.findings if finding.severity == "error"]

@@ -15,7 +15,7 @@ from typing import Any
 from lstm_spec.checkpoints.listing import list_models
 from lstm_spec.conformance.arguments import Shape, dtype_of, hold_arguments, hold_dtypes, shape_of
 from lstm_spec.conformance.collecting import check_each
-from lstm_spec.conformance.contract import Promise, hold_report, read_contract
+from lstm_spec.conformance.contract import Contract, hold_report, read_contract
 from lstm_spec.conformance.custom import read_custom
 from lstm_spec.conformance.evidence import explain_engine, hold_step
 from lstm_spec.conformance.identification.steps import Step, read_step
@@ -44,7 +44,7 @@ def check(
     dialect: str | None = None,
     cell: Cell | Layer | None = None,
     numbers: bool = True,
-    contract: str | tuple[Promise, ...] | None = None,
+    contract: str | Contract | None = None,
     step: Any = None,
 ) -> Report:
     """What a file, a dict of arrays or a live layer holds, held against the derivation; `ls.check`.
@@ -60,7 +60,7 @@ def check(
     """
     arguments = {name: value for name, value in {"x": x, "h": h, "c": c}.items() if value is not None}
     given = {name: (shape_of(name, value), dtype_of(value)) for name, value in arguments.items()}
-    promises = read_contract(contract) if isinstance(contract, str) else contract
+    held = read_contract(contract) if isinstance(contract, str) else contract
     if step is not None and cell is not None:
         raise OptionError(Finding("options", "a recorded step does not go with a cell of your own", help=RUN_IT))
     recorded = None if step is None else read_step(step)
@@ -68,9 +68,7 @@ def check(
     path = os.fsdecode(source) if isinstance(source, str | os.PathLike) else ""
     models = list_models(path) if path else None
     report = check_one(open_source(source)) if models is None else check_each(path, models, check_one)
-    if promises is None:
-        return report
-    return replace(report, findings=(*report.findings, *hold_report(report, promises)))
+    return report if held is None else replace(report, findings=tuple(hold_report(report, held)))
 
 
 def _check(
@@ -119,7 +117,14 @@ def _check_reading(reading: Reading, tensors: Tensors, numbers: bool) -> tuple[F
     assumed = _assumed(reading, solution.layer, tensors)
     dtype = _dtypes(reading.names.values(), tensors)
     found = FoundLayer(reading.where, solution.layer, reading.dialect.name, solution.rows, assumed, agreement, dtype)
-    return found, findings
+    return replace(found, merge=_merge(reading, solution.layer)), findings
+
+
+def _merge(reading: Reading, layer: Layer) -> str:
+    """How two directions become one output, where that is said: Keras's configuration has a layer for each."""
+    said = reading.operator.attributes if reading.operator else {}
+    apart = str(said.get("merge_mode", "concat")) if "keras_version" in said else ""
+    return layer.merge if layer.direction == "both" else apart
 
 
 def _assumed(reading: Reading, layer: Layer, tensors: Tensors) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
-"""A report → a contract, as TOML; and a later report held against it.
+"""A report → a contract, as TOML; and the text of a contract → what it promises.
 
 A contract names every recurrent layer of a file: where, in which dialect, its sizes, its equations. What it leaves out
-it does not hold, so that a person may delete lines; a layer that it does not name is a finding.
+it does not hold, so that a person may delete lines; a layer that it does not name is a finding. `keeping` holds a
+report to it.
 """
 
 from __future__ import annotations
@@ -9,37 +10,28 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from lstm_spec.cells.differences import compare_cells
+from lstm_spec.conformance.keeping import BARE, Contract, Promise, hold_report, inside, is_elsewhere, told_of, where_of
 from lstm_spec.conformance.report import FoundLayer, Report
-from lstm_spec.errors import CellError, FileError, Finding, TensorError, safe
-from lstm_spec.symbolic.cell import Cell
-from lstm_spec.symbolic.language import parse
+from lstm_spec.errors import FileError, Finding, TensorError, safe
+from lstm_spec.symbolic.language import read_statements
 
 LONGEST = 1_000_000  # characters of a contract; 100 layers take about 60 000
-PLAIN = {"dialect": str, "dtype": str, "layers": int, "direction": str, "layout": str}
-BARE = "a layer without a prefix"
-HELD = (*PLAIN, "sizes", "equations")
-
-
-@dataclass(frozen=True, slots=True)
-class Promise:
-    """One layer as the contract has it: where it stands, what is held of it, and its equations, if they are."""
-
-    at: str
-    held: Mapping[str, Any]
-    sizes: Mapping[str, int]
-    cell: Cell | None = None
+PLAIN = {"dialect": str, "dtype": str, "layers": int, "direction": str, "merge": str, "layout": str}
+KINDS = {"at": str, "equations": str, "sizes": dict, **PLAIN}
+KNOWN = ("at", *PLAIN, "sizes", "equations")
+WRITES = "lstm-spec spec FILE writes a contract"
+QUOTED = 'the equations stand between """ and """: delete some of them, or all with both marks'
 
 
 def write_contract(report: Report) -> str:
-    """The layers of a report as a contract, in TOML.
+    """The layers of a report as a contract, in TOML; what is recurrent beside them and not read is accepted by a line.
 
-    Raises TensorError when the report is of a file that does not conform: there is nothing to hold others to.
+    Raises TensorError when the report is of a file that does not conform otherwise: there is nothing to hold others to.
     """
-    if not report.ok:
+    unread = [finding for finding in report.findings if is_elsewhere(finding, report)]
+    if not report.layers or any(f.severity == "error" and f not in unread for f in report.findings):
         raise TensorError(
             Finding(
                 "spec",
@@ -49,30 +41,27 @@ def write_contract(report: Report) -> str:
                 help="lstm-spec check says what does not fit",
             )
         )
-    lines = ["# The recurrent layers of a file; lstm-spec check FILE --spec THIS holds a file to them.", ""]
-    return "\n".join(lines) + "\n".join(_table(found, report) for found in report.layers)
+    title = "# The recurrent layers of a file; lstm-spec check FILE --spec THIS holds a file to them.\n"
+    return title + "".join(_accepted(unread, report)) + "\n".join(_table(found, report) for found in report.layers)
 
 
-def _where(found: FoundLayer, report: Report) -> str:
-    """The layer's place in its file: nothing for names without a prefix, whatever the file is called."""
-    return "" if found.where == report.origin else safe(found.where, None)
+def _accepted(unread: list[Finding], report: Report) -> Iterator[str]:
+    """What is not read, by its place and with the reason; none where all was read."""
+    if unread:
+        yield "# Recurrent and not read: accepted as it is, held to nothing. Without its line it is an error again.\n"
+        yield "unread = [\n"
+        for finding in unread:
+            yield f"  {_quoted(inside(finding.at, report))},  # {safe(finding.message, None)}\n"
+        yield "]\n\n"
 
 
 def _table(found: FoundLayer, report: Report) -> str:
     """One layer: a fact a line, then its sizes by letter, then its equations."""
-    told = _told(found)
-    lines = [f"at = {_quoted(_where(found, report))}"]
-    lines += [f"{name} = {_quoted(told[name]) if kind is str else told[name]}" for name, kind in PLAIN.items()]
+    told = told_of(found)
+    lines = [f"at = {_quoted(where_of(found, report))}"]
+    lines += [f"{name} = {_quoted(told[name]) if PLAIN[name] is str else told[name]}" for name in PLAIN if name in told]
     lines.append(f"sizes = {{ {', '.join(f'{letter} = {value}' for letter, value in told['sizes'].items())} }}")
     return "\n".join(["[[layer]]", *lines, f'equations = """\n{found.layer.cell}\n"""', ""])
-
-
-def _told(found: FoundLayer) -> dict[str, Any]:
-    """A found layer under the names of a contract."""
-    layer = found.layer
-    sizes = {letter: int(size) for letter, size in layer.given if size.is_Integer}
-    plain = {"layers": layer.layers, "direction": layer.direction, "layout": layer.layout}
-    return {"dialect": found.dialect, "dtype": found.dtype, **plain, "sizes": sizes}
 
 
 def _quoted(text: str) -> str:
@@ -80,10 +69,10 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def read_contract(text: str, name: str = "the contract") -> tuple[Promise, ...]:
-    """The layers that a contract names.
+def read_contract(text: str, name: str = "the contract") -> Contract:
+    """What a contract holds.
 
-    Raises FileError when the text is no TOML, or holds what no contract has; CellError when equations are wrong.
+    Raises FileError when the text is no TOML, or holds what no contract has; CellError when equations do not parse.
     """
     if len(text) > LONGEST:
         found = f"{len(text)} characters"
@@ -91,83 +80,42 @@ def read_contract(text: str, name: str = "the contract") -> tuple[Promise, ...]:
     try:
         read = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise FileError(Finding("spec", "this is no TOML", at=safe(name), because=safe(error))) from None
-    tables = read.get("layer")
-    if set(read) != {"layer"} or not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
+        help = QUOTED if text.count('"""') % 2 else ""
+        raise FileError(Finding("spec", "this is no TOML", safe(name), because=safe(error), help=help)) from None
+    tables, unread = read.get("layer"), read.get("unread", [])
+    is_list = isinstance(tables, list) and all(isinstance(table, dict) for table in tables)
+    if not is_list or not set(read) <= {"layer", "unread"}:
         keys = ", ".join(safe(key, 40) for key in read) or "nothing"
-        help = "lstm-spec spec FILE writes a contract"
-        raise FileError(
-            Finding("spec", "this is no contract", safe(name), "[[layer]] tables, at least one", keys, "", help)
-        )
-    promises = tuple(_promise(table, f"{name}, layer {number}") for number, table in enumerate(tables, 1))
-    twice = {p.at for p in promises if [q.at for q in promises].count(p.at) > 1}
-    if twice:
-        raise FileError(Finding("spec", f"{', '.join(map(safe, sorted(twice)))} is named twice", safe(name)))
-    return promises
+        expected = "[[layer]] tables, at least one"
+        raise FileError(Finding("spec", "this is no contract", safe(name), expected, keys, "", WRITES))
+    if not isinstance(unread, list) or not all(type(place) is str for place in unread):
+        raise _another("unread", name, "a list of texts", unread)
+    promises = tuple(_promise(table, number, name) for number, table in enumerate(tables or (), 1))
+    places = [promise.at for promise in promises if promise.at is not None]
+    if twice := sorted({at for at in places if places.count(at) > 1}):
+        raise FileError(Finding("spec", f"{', '.join(safe(at) or BARE for at in twice)} is named twice", safe(name)))
+    return Contract(promises, tuple(unread))
 
 
-def _promise(table: Mapping[str, Any], where: str) -> Promise:
-    known = ("at", *HELD)
-    if unknown := [key for key in table if key not in known]:
-        raise FileError(
-            Finding(
-                "spec", f"{', '.join(safe(k, 40) for k in unknown)} is held of no layer", safe(where), ", ".join(known)
-            )
-        )
-    kinds = {"at": str, "equations": str, "sizes": dict, **PLAIN}
-    for key, kind in kinds.items():
-        value = table.get(key)
-        if (value is None and key == "at") or (value is not None and type(value) is not kind):
+def _promise(table: Mapping[str, Any], number: int, name: str) -> Promise:
+    where = f"{name}, layer {number}"
+    if unknown := [key for key in table if key not in KNOWN]:
+        named = ", ".join(safe(key, 40) for key in unknown)
+        raise FileError(Finding("spec", f"{named} is held of no layer", safe(where), ", ".join(KNOWN)))
+    for key, kind in KINDS.items():
+        if key in table and type(table[key]) is not kind:
             words = {str: "a text", int: "a whole number", dict: "a table, { n = 5, k = 10 }"}[kind]
-            raise FileError(
-                Finding("spec", f"{key} is not what it should be", safe(where), words, safe(repr(value), 60))
-            )
+            raise _another(key, where, words, table[key])
     sizes = table.get("sizes", {})
     for letter, size in sizes.items():
         if type(size) is not int or size < 1:
             raise FileError(Finding("spec", f"{safe(letter, 40)} = {safe(repr(size), 40)} is no size", safe(where)))
-    cell = parse(table["equations"], name=where) if "equations" in table else None
-    return Promise(table["at"], {key: table[key] for key in PLAIN if key in table}, sizes, cell)
+    statements, _ = read_statements(table.get("equations", ""), name=where)
+    return Promise(number, table.get("at"), {k: table[k] for k in PLAIN if k in table}, sizes, tuple(statements))
 
 
-def hold_report(report: Report, promises: tuple[Promise, ...]) -> Iterator[Finding]:
-    """A finding for each layer that is missing, that the contract does not name, or that is another."""
-    found = {_where(layer, report): layer for layer in report.layers}
-    names = ", ".join(safe(name) or BARE for name in found) or "no layer"
-    for promise in promises:
-        layer = found.pop(promise.at, None)
-        at = _place(report, promise.at)
-        if layer is None:
-            name = safe(promise.at) or BARE
-            yield Finding("spec-missing", f"{name} is in the contract and not here", at, found=names)
-        else:
-            yield from _hold_layer(layer, promise, at)
-    for where in found:
-        yield Finding("spec-extra", f"{safe(where) or BARE} is here and not in the contract", _place(report, where))
+def _another(key: str, where: str, words: str, found: Any) -> FileError:
+    return FileError(Finding("spec", f"{key} is not what it should be", safe(where), words, safe(repr(found), 60)))
 
 
-def _place(report: Report, where: str) -> str:
-    return f"{safe(report.origin)} : {safe(where)}" if where else safe(report.origin)
-
-
-def _hold_layer(found: FoundLayer, promise: Promise, at: str) -> Iterator[Finding]:
-    told = _told(found)
-    pairs = [(key, value, told[key]) for key, value in promise.held.items()]
-    pairs += [(letter, size, told["sizes"].get(letter, "no such size")) for letter, size in promise.sizes.items()]
-    for name, expected, value in pairs:
-        if expected != value:
-            yield Finding("spec", f"{safe(name, 40)} is another than in the contract", at, safe(expected), safe(value))
-    if promise.cell is not None and promise.cell != found.layer.cell:
-        yield _other_equations(promise.cell, found.layer.cell, at)
-
-
-def _other_equations(promised: Cell, found: Cell, at: str) -> Finding:
-    """What differs, in words; two writings of one computation are told as that."""
-    try:
-        changes = compare_cells(promised, found).changes
-    except CellError as error:
-        raise FileError(error.finding) from None
-    words = "; ".join(change.words for change in changes[:4])
-    more = f"; and {len(changes) - 4} more" if len(changes) > 4 else ""
-    help = "lstm-spec cells diff shows two cells beside each other"
-    return Finding("spec", "the equations are others than in the contract", at, because=words + more, help=help)
+__all__ = ["LONGEST", "Contract", "Promise", "hold_report", "read_contract", "write_contract"]

@@ -74,7 +74,8 @@ class Agreement:
 class FoundLayer:
     """A layer that was recognized: where, what it is, in which dialect, its tensors, and what was assumed.
 
-    `dtype` is that of its tensors, several where they mix; `recorded` how well it computes a step that was given.
+    `dtype` is that of its tensors, several where they mix; `recorded` how well it computes a step that was given;
+    `merge` how its output and that of another direction become one, where the source says it.
     """
 
     where: str
@@ -85,6 +86,7 @@ class FoundLayer:
     agreement: Agreement | None = None
     dtype: str = ""
     recorded: Agreement | None = None
+    merge: str = ""
 
     @property
     def summary(self) -> str:

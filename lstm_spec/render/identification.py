@@ -10,7 +10,7 @@ from lstm_spec.conformance.identification.layouts import PLACES, Part, Sizes
 from lstm_spec.errors import safe
 
 QUIET = {"coupling": "none", "peepholes": "none", "biases added": "all", "states": "as named"}  # what goes unsaid
-MOST_MISSES, MOST_DIALECTS, MOST_CHANGES = 7, 3, 3
+MOST_MISSES, MOST_DIALECTS, MOST_CHANGES, MOST_UNREAD = 7, 3, 3, 8
 PLACE_WORDS = {
     "W": "multiplies x",
     "U": "multiplies h",
@@ -50,6 +50,9 @@ def _verdict(found: Identification) -> Iterator[str]:
     else:
         yield f"no convention fits: the nearest misses by {measured}"
     yield f"  {safe(found.origin)}: {sizes}, {many}"
+    if found.unread:
+        more = f" and {len(found.unread) - MOST_UNREAD} more" if len(found.unread) > MOST_UNREAD else ""
+        yield f"  left out: {', '.join(safe(name, 40) for name in found.unread[:MOST_UNREAD])}{more}"
 
 
 def _doubts(found: Identification) -> Iterator[str]:
@@ -66,7 +69,7 @@ def _doubts(found: Identification) -> Iterator[str]:
             right, wrong = ("c'", "h'") if c < h else ("h'", "c'")
             yield f"{right} fits within {_error(min(c, h))}; {wrong} does not: {_error(max(c, h))}"
         yield "what is not tried: layer normalization, clipping, other activations, an output of another layer,"
-        yield "a matrix in memory order under the shape of its transpose (tf.keras's CuDNNLSTM)"
+        yield "packed arrays whose gates lie in different orders"
         yield "the nearest is:"
 
 

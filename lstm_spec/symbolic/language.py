@@ -31,6 +31,14 @@ def parse(text: str, name: str = "<text>") -> Cell:
 
     Raises CellError, with the line and carets, when the text is too long, does not parse, or is not well formed.
     """
+    return _assemble(*read_statements(text, name))
+
+
+def read_statements(text: str, name: str = "<text>") -> tuple[list[Any], Source]:
+    """The declarations, `("input", [x[n]])`, and equations of a text that may be no whole cell; and the text itself.
+
+    Raises CellError when the text is too long or does not parse.
+    """
     if not isinstance(text, str):
         raise CellError(Finding("type", f"a {type(text).__name__} is no text", expected="equations, as str"))
     source = Source(safe(name), LINE_END.sub("\n", text.removeprefix("\ufeff")))
@@ -38,7 +46,7 @@ def parse(text: str, name: str = "<text>") -> Cell:
         raise CellError(Finding("too-long", f"the text has more than {MAX_TEXT // 1024} kB", at=source.name))
     try:
         tree = grammar().parse(source.text + "\n")
-        statements = Builder(source).transform(tree)
+        return Builder(source).transform(tree), source
     except UnexpectedInput as error:
         raise explain_syntax(error, source) from None
     except Refused as error:
@@ -47,7 +55,6 @@ def parse(text: str, name: str = "<text>") -> Cell:
         if isinstance(error.orig_exc, Refused):
             raise error.orig_exc.located(source) from None
         raise
-    return _assemble(statements, source)
 
 
 @cache

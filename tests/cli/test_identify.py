@@ -142,3 +142,13 @@ def test_an_output_that_cannot_be_written(command, saved, output, message):
     saved(HAIKU)
     outcome = command("identify", "weights.npz", "--step", "step.npz", "--output", output)
     assert (outcome.code, outcome.out, outcome.err) == (2, "", message)
+
+
+def test_the_arrays_of_the_layer_can_be_named(command, saved):
+    arrays, _ = saved(HAIKU)
+    np.savez("weights.npz", **arrays, **{f"m{i}": np.ones((4, 16)) for i in range(24)})
+    asked = ["identify", "weights.npz", "--step", "step.npz"]
+    assert command(*asked).code == 2
+    outcome = command(*asked, "--only", "kernel", "--only", "bias0")
+    assert outcome.code == 0
+    assert outcome.out.splitlines()[2] == "  left out: m0, m1, m2, m3, m4, m5, m6, m7 and 16 more"

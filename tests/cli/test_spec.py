@@ -70,3 +70,18 @@ def test_a_contract_that_is_none_names_the_file(command, files):
         "  expected [[layer]] tables, at least one\n  found    layers\n"
         "  help     lstm-spec spec FILE writes a contract\n"
     )
+
+
+def test_a_gru_beside_is_accepted_and_told(command, files):
+    """No contract was to be had of such a file."""
+    gru = {f"gru.{name}": np.zeros((12, *a.shape[1:]), "float32") for name, a in torch_names().items()}
+    np.savez(files / "mixed.npz", **torch_names("enc."), **gru)
+    assert command("check", files / "mixed.npz", "--no-numbers").code == 1
+    written = command("spec", files / "mixed.npz")
+    message = "gru is a GRU, by the rows of its recurrent matrix; this version reads LSTMs"
+    assert (written.code, written.err) == (0, f"not held: {message}\n")
+    (files / "s.toml").write_text(written.out)
+    outcome = command("check", files / "mixed.npz", "--spec", files / "s.toml", "--no-numbers")
+    assert outcome.code == 0
+    assert f"note[unread]: {message}\n" in outcome.out
+    assert command("check", files / "good.npz", "--spec", files / "s.toml", "--no-numbers").code == 1

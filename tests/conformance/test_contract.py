@@ -100,11 +100,21 @@ def test_no_contract_from_what_does_not_conform():
         (
             "[[layer]]\nk = 3\n",
             "error[spec]: k is held of no layer\n  at       s.toml, layer 1\n"
-            "  expected at, dialect, dtype, layers, direction, layout, sizes, equations",
+            "  expected at, dialect, dtype, layers, direction, merge, layout, sizes, equations",
         ),
         (
-            "[[layer]]\nlayers = 1\n",
-            "error[spec]: at is not what it should be\n  at       s.toml, layer 1\n  expected a text\n  found    None",
+            "[[layer]]\nat = 1\n",
+            "error[spec]: at is not what it should be\n  at       s.toml, layer 1\n  expected a text\n  found    1",
+        ),
+        (
+            '[[layer]]\nsizes = { n = 3 }\nequations = """\ninput x[n]\n',
+            "error[spec]: this is no TOML\n  at       s.toml\n"
+            "  because  Unterminated string (at end of document)\n"
+            '  help     the equations stand between """ and """: delete some of them, or all with both marks',
+        ),
+        (
+            "unread = 3\n[[layer]]\n",
+            "error[spec]: unread is not what it should be\n  at       s.toml\n  expected a list of texts\n  found    3",
         ),
         (
             '[[layer]]\nat = "x"\nlayers = true\n',
@@ -118,6 +128,10 @@ def test_no_contract_from_what_does_not_conform():
         (
             '[[layer]]\nat = "x"\n[[layer]]\nat = "x"\n',
             "error[spec]: x is named twice\n  at       s.toml",
+        ),
+        (
+            '[[layer]]\nat = ""\n[[layer]]\nat = ""\n',
+            "error[spec]: a layer without a prefix is named twice\n  at       s.toml",
         ),
     ],
 )

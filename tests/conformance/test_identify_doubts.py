@@ -70,7 +70,15 @@ CASES = {
     "h is 0": (
         {"form": "apart, turned"},
         zero("h"),
-        {"matrix on h": "h is 0 in every sample: nothing shows what multiplies it"},
+        {
+            "matrix on h": "h is 0 in every sample: nothing shows what multiplies it",
+            "gates in the matrix on h": "h is 0 in every sample: nothing shows the order of its blocks",
+        },
+    ),
+    "x is 0": (
+        {},
+        zero("x"),
+        {"gates in the matrix on x": "x is 0 in every sample: nothing shows the order of its blocks"},
     ),
     "zero peepholes": ({"peephole": "vector"}, blank("p"), {"peepholes": "every peephole is 0"}),
 }
@@ -89,6 +97,17 @@ def test_what_cannot_be_decided(case):
     if case != "zero weights":
         assert set(told) == set(reasons)
     assert str(found).startswith("not identifiable: several conventions fit equally well, within ")
+
+
+def test_blocks_that_nothing_shows_in_full():
+    """W's blocks could be shuffled: the step is the same. One matrix on both shows its order by h."""
+    found = identify({}, zero("x"))
+    assert str(found).split("\n\n")[1] == (
+        "  undecided  gates in the matrix on x: i, f, g, o | any other order\n"
+        "    because  x is 0 in every sample: nothing shows the order of its blocks\n"
+        "  a step with x, h and c that are not 0, and weights that differ, would decide"
+    )
+    assert identify({"join": "xh"}, zero("x")).ok
 
 
 def test_arrays_that_could_change_places():
@@ -130,7 +149,10 @@ def test_a_step_that_no_convention_explains():
     text = str(found)
     assert text.startswith("no convention fits: the nearest misses by ")
     assert "c' fits within " in text
-    assert "what is not tried: layer normalization, clipping, other activations" in text
+    assert (
+        "  what is not tried: layer normalization, clipping, other activations, an output of another layer,\n"
+        "  packed arrays whose gates lie in different orders\n  the nearest is:\n"
+    ) in text
 
 
 def test_the_nearest_is_right_but_for_a_clip():
@@ -201,7 +223,7 @@ REFUSED = {
   expected matrices that hold 16×5 and 16×4 numbers, or 16×9 joined; biases of 16, or none
   found    input (16, 3), recurrent (16, 4), bias0 (16,)
   because  the step says so: x is 5 wide, h 4, c 4
-  help     leave out what is no part of the layer (--at), or give each of several layers by itself""",
+  help     name the arrays of the layer (--only, each), or how their names begin (--at)""",
     ),
     "widths that change": (
         edited(step={"h1": np.ones((3, 2))}),
@@ -223,7 +245,7 @@ REFUSED = {
   expected matrices that hold 16×3 and 16×4 numbers, or 16×8 joined; biases of 16, or none
   found    no arrays
   because  the step says so: x is 3 wide, h 4, c 4
-  help     leave out what is no part of the layer (--at), or give each of several layers by itself""",
+  help     name the arrays of the layer (--only, each), or how their names begin (--at)""",
     ),
     "no step": (
         (SOUND[0], 3),
@@ -238,7 +260,7 @@ REFUSED = {
   expected matrices that hold 16×3 and 16×4 numbers, or 16×8 joined; biases of 16, or none
   found    a\\x1b[31m (2, 2)
   because  the step says so: x is 3 wide, h 4, c 4
-  help     leave out what is no part of the layer (--at), or give each of several layers by itself""",
+  help     name the arrays of the layer (--only, each), or how their names begin (--at)""",
     ),
 }
 

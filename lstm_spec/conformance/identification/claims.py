@@ -1,4 +1,4 @@
-"""A reading in a dialect → the hypothesis that it makes of its first cell's arrays, whether it is right or not."""
+"""A reading in a dialect → the hypothesis that it makes of one cell's arrays, whether it is right or not."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from lstm_spec.conformance.readings import Reading
 from lstm_spec.conformance.recognizing import recognize
 from lstm_spec.dialects import DIALECTS
 from lstm_spec.errors import safe
-from lstm_spec.layers.layer import Layer
-from lstm_spec.layers.tensors import Tensors
+from lstm_spec.layers.layer import Layer, Member
+from lstm_spec.layers.tensors import Tensor, Tensors
 
 Array = np.ndarray[Any, Any]
 
@@ -29,18 +29,18 @@ def claims(tensors: Tensors, names: tuple[str, ...]) -> dict[str, Hypothesis]:
     for dialect in DIALECTS.values():
         if bears_names(dialect, names):
             for reading in recognize(chosen, dialect).readings:
-                own, arrays = first_cell(reading, chosen)
+                own, arrays = cell_arrays(reading, chosen)
                 if set(own.values()) == set(names) and (claimed := claim(reading, own, arrays)):
                     found[dialect.name] = claimed
     return found
 
 
-def claim(reading: Reading, names: Mapping[str, str], arrays: Mapping[str, Array]) -> Hypothesis | None:
-    """The hypothesis that a reading makes of its first cell's arrays; None where its dialect has no such cell."""
+def claim(reading: Reading, names: Mapping[str, str], tensors: Tensors) -> Hypothesis | None:
+    """The hypothesis that a reading makes of one cell's arrays; None where its dialect has no such cell."""
     convention = convention_of(reading.dialect.name, _options(reading.layer))
     if convention is None or {n for part in convention.layout.parts for n in part.names} != set(names):
         return None
-    on_these = on_arrays(convention, names, {name: array.shape for name, array in arrays.items()})
+    on_these = on_arrays(convention, names, {name: tensor.shape for name, tensor in tensors.items()})
     return on_these and _with_functions(on_these, reading.layer)
 
 
@@ -62,21 +62,28 @@ def _written(function: str) -> str:
     return f"{name}({', '.join(str(Fraction(n.strip())) for n in numbers.split(','))})" if bracket else function
 
 
-def first_cell(reading: Reading, tensors: Tensors) -> tuple[dict[str, str], dict[str, Array]]:
-    """Of a stack or two directions the first cell that reads forward: our names → the source's, and the arrays."""
-    single = Layer(reading.layer.cell)
-    wanted = [tensor.name for tensor in reading.dialect.tensors(single)]
-    names = {own: reading.names[own] for own in wanted if own in reading.names}
-    on_axis = reading.dialect.directions == "axis" and reading.layer.directions == 2
-    loads = {source: tensors[source].load for source in names.values()}
-    arrays = {source: load() for source, load in loads.items() if load is not None}
-    return names, {source: _first(array) if on_axis else array for source, array in arrays.items()}
+def cell_arrays(reading: Reading, tensors: Tensors, member: Member | None = None) -> tuple[dict[str, str], Tensors]:
+    """One cell of a layer, the first without `member`: a lone cell's names → the source's, and its tensors alone."""
+    dialect, layer = reading.dialect, reading.layer
+    member = member or layer.members[0]
+    stands = member.reverse and (dialect.directions == "names" or layer.directions == 1)
+    names = {
+        tensor.name: reading.names[own]
+        for tensor in dialect.tensors(Layer(layer.cell))
+        if (own := dialect.write_name(tensor.packing.name, member.index, stands)) in reading.names
+    }
+    chosen = {source: tensors[source] for source in names.values()}
+    if dialect.directions == "axis" and layer.directions == 2:
+        axis = int(dialect.layer_axis)
+        chosen = {source: _of_direction(tensor, int(member.reverse), axis) for source, tensor in chosen.items()}
+    return names, Tensors(tensors.origin, "arrays", chosen)
 
 
-def _first(array: Array) -> Array:
-    """The first of two directions, wherever their axis is."""
-    axis = next((number for number, size in enumerate(array.shape) if size == 2), 0)
-    return array.take([0], axis)
+def _of_direction(tensor: Tensor, number: int, axis: int) -> Tensor:
+    """One of two directions, its axis kept with a length of 1."""
+    shape = (*tensor.shape[:axis], 1, *tensor.shape[axis + 1 :])
+    load = tensor.load
+    return replace(tensor, shape=shape, load=None if load is None else lambda: load().take([number], axis))
 
 
 def _options(layer: Layer) -> Options:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from lstm_spec.conformance.identification.hypotheses import Hypothesis
 from lstm_spec.conformance.identification.identification import Doubt
+from lstm_spec.conformance.identification.layouts import PLACES
 from lstm_spec.conformance.identification.sums import Sums
 from lstm_spec.errors import safe
 
@@ -32,7 +33,17 @@ def settle(best: Hypothesis, equals: Sequence[Hypothesis], sums: Sums) -> tuple[
         "states": "h and c could change places; their names were believed",
     }
     doubts = [Doubt(axis, tuple(found), _reason(axis, best, found, sums)) for axis, found in choices.items()]
-    return tuple(doubts), tuple(notes[axis] for axis in sorted(silent))
+    return (*doubts, *_unseen_blocks(best, sums)), tuple(notes[axis] for axis in sorted(silent))
+
+
+def _unseen_blocks(best: Hypothesis, sums: Sums) -> Iterator[Doubt]:
+    """A matrix that multiplies zeros alone: nothing but the other arrays says in which order its gates lie."""
+    step = sums.turned(best.swapped)
+    for place, name in (("W", "x"), ("U", "h")):
+        names = [n for part in best.layout.parts if PLACES.get(part.role, part.role) == place for n in part.names]
+        if any(np.any(sums.arrays[n]) for n in names) and not np.any(getattr(step, name)):
+            reason = f"{name} is 0 in every sample: nothing shows the order of its blocks"
+            yield Doubt(f"gates in the matrix on {name}", (", ".join(best.order), "any other order"), reason)
 
 
 def _reason(axis: str, best: Hypothesis, choices: dict[str, Hypothesis], sums: Sums) -> str:

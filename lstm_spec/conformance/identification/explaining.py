@@ -1,4 +1,4 @@
-"""One dialect's reading beside a step that the framework computed: as which dialect it fails, as which it agrees, why.
+"""One cell of a reading beside a step that somebody computed: as which dialect it fails, as which it agrees, why.
 
 `check` and `compare` know that two numbers differ; here is said what differs: which axis, which gate, by how much.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lstm_spec.conformance.identification.claims import claim, first_cell
+from lstm_spec.conformance.identification.claims import cell_arrays, claim
 from lstm_spec.conformance.identification.hypotheses import Hypothesis
 from lstm_spec.conformance.identification.identification import Identification
 from lstm_spec.conformance.identification.identifying import identify
@@ -22,7 +22,7 @@ from lstm_spec.conformance.readings import Reading
 from lstm_spec.dialects import DIALECTS
 from lstm_spec.errors import TensorError
 from lstm_spec.frameworks import Request, forward
-from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.layer import Layer, Member
 from lstm_spec.layers.tensors import Tensors
 
 Array = np.ndarray[Any, Any]
@@ -102,22 +102,23 @@ class Explanation:
         }
 
 
-def explain(reading: Reading, tensors: Tensors, step: Any) -> Explanation | None:
-    """What a recorded step says of a reading's first cell; None where it says nothing.
+def explain(reading: Reading, tensors: Tensors, step: Any, member: Member | None = None) -> Explanation | None:
+    """What a recorded step says of one cell of a reading, the first without `member`; None where it says nothing.
 
     `step` is what `identify` takes. It says nothing where the arrays can be laid into no LSTM of its sizes, or where
     the dialect has no such cell.
     """
-    names, arrays = first_cell(reading, tensors)
+    names, cell = cell_arrays(reading, tensors, member)
     try:
         recorded = read_step(step)
-        found = identify(arrays, recorded)
+        found = identify(cell, recorded)
     except TensorError:
         return None
-    claimed = claim(reading, names, arrays)
+    claimed = claim(reading, names, cell)
     if claimed is None:
         return None
-    sums = Sums(arrays, recorded)
+    loads = {name: tensor.load for name, tensor in cell.items()}
+    sums = Sums({name: load() for name, load in loads.items() if load is not None}, recorded)
     change = found.best.hypothesis.difference(claimed)
     return Explanation(reading.dialect.name, max(errors(claimed, sums)), found, _off(found, claimed, sums), change)
 

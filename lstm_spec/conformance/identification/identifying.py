@@ -6,8 +6,7 @@ which arrays belong together.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -15,60 +14,93 @@ from typing import Any
 import numpy as np
 
 from lstm_spec.conformance.identification.alignments import realigned
+from lstm_spec.conformance.identification.choosing import candidate_sets, no_layout, smaller_sets, too_many
 from lstm_spec.conformance.identification.claims import claims, moved_gates
 from lstm_spec.conformance.identification.doubts import settle
 from lstm_spec.conformance.identification.hypotheses import STATES, Hypothesis, bias_uses, neighbours
 from lstm_spec.conformance.identification.identification import Candidate, Identification, Namesake, NearMiss
-from lstm_spec.conformance.identification.layouts import MOST_LAYOUTS, Layout, Sizes, fits, layouts, ways
+from lstm_spec.conformance.identification.layouts import MOST_LAYOUTS, Layout, Sizes, layouts, ways
+from lstm_spec.conformance.identification.limits import Limit, limit_of, stored_dtype
 from lstm_spec.conformance.identification.namesakes import nearest
-from lstm_spec.conformance.identification.searching import search
+from lstm_spec.conformance.identification.searching import Scored, search
 from lstm_spec.conformance.identification.steps import Step, read_step
-from lstm_spec.conformance.identification.sums import Sums, coarsest, errors
+from lstm_spec.conformance.identification.sums import Sums, errors
 from lstm_spec.conformance.sources import open_source
 from lstm_spec.errors import Finding, TensorError, safe
 from lstm_spec.layers.tensors import Tensors
 
 Array = np.ndarray[Any, Any]
 
-# Relative to the largest entry of c' and h'. A right convention in float32 misses by 1e-7 to 1e-6; hard_sigmoid for
-# sigmoid with weights of 0.01 by 1e-4. A float64 recording may come from float32 arithmetic.
-TOLERANCE = {"float64": 1e-5, "float32": 2e-5, "float16": 1e-2}
-NOISE = {"float64": 1e-11, "float32": 4e-6, "float16": 4e-3}  # below it no two hypotheses are told apart
 MARGIN = 8.0  # times the best error: as near as this is as good
 MOST_EQUALS = 240
-OF_CELL = re.compile(r"(?s).*?(_l\d{1,3}(?:_reverse)?)?")
+Way = tuple[Layout, str, str]  # where the arrays lie, which states change places, which biases are added
 
 
-def identify(source: Any, step: Any, at: str | None = None) -> Identification:
+def identify(source: Any, step: Any, at: str | None = None, only: Collection[str] = ()) -> Identification:
     """The convention in which arrays were written, from one recorded step; `ls.identify`.
 
-    `source` is a path, a dict of arrays or a live layer, `at` the beginning of the names to look at; `step` an npz or a
-    mapping with x (B, n), h (B, r), c (B, k) and, after the step, h1 and c1. Raises FileError when a file cannot be
-    read, TensorError when the arrays or the step are none, or cannot be an LSTM of the step's sizes.
+    `source` is a path, a dict of arrays or a live layer, `at` the beginning of the names to look at, `only` the names
+    of the layer's arrays; without them every array that cannot belong is left out. `step` is an npz or a mapping with
+    x (B, n), h (B, r), c (B, k) and, after the step, h1 and c1. Raises FileError when a file cannot be read,
+    TensorError when the arrays or the step are none, or cannot be an LSTM of the step's sizes.
     """
     tensors = open_source(source)
     recorded = read_step(step)
-    sets = _candidate_sets(tensors, recorded, at)
-    arrays = {name: _load(tensors, name) for names in sets for name in names}
-    every = (layout for names in sets for layout in layouts({n: arrays[n].shape for n in names}, *_widths(recorded)))
-    found = tuple(islice(every, MOST_LAYOUTS + 1))
-    if not found:
-        raise _no_layout(tensors, recorded, at)
-    if len(found) > MOST_LAYOUTS:
-        raise _too_many(tensors, recorded)
+    sets = candidate_sets(tensors, recorded, at, only)
+    arrays = {name: _load(tensors, name) for name in dict.fromkeys(name for names in sets for name in names)}
+    places = tuple(islice(_layouts(sets, tensors, recorded), MOST_LAYOUTS + 1))
+    if len(places) > MOST_LAYOUTS:
+        raise too_many(tensors, recorded)
     _refuse_strange(arrays, tensors.origin)
-    return _identify(tensors, arrays, found, recorded)
+    sums = Sums(arrays, recorded)
+    found = _identify(tensors, sums, places) if places else None
+    if found is None or not (found.fits or only):
+        fewer = () if only else _leaving_out(sets, tensors, sums, first=not places)
+        found = _identify(tensors, sums, fewer) if fewer else found
+    if found is None:
+        raise no_layout(tensors, recorded, at, sets, only)
+    return found
 
 
-def _identify(tensors: Tensors, arrays: Mapping[str, Array], places: tuple[Layout, ...], step: Step) -> Identification:
-    sums = Sums(arrays, step)
-    dtype = coarsest({**arrays, "step": np.empty(0, step.dtype)}, (*arrays, "step"))
-    limit = TOLERANCE[dtype]
-    measured, tried = _measure(places, sums, limit)
-    noise = max(MARGIN * min(c.error for c in measured), NOISE[dtype])
+def _layouts(sets: Iterable[tuple[str, ...]], tensors: Tensors, step: Step) -> Iterator[Layout]:
+    sizes = step.n, step.r, step.k
+    return (layout for names in sets for layout in layouts({name: tensors[name].shape for name in names}, *sizes))
+
+
+def _leaving_out(sets: Iterable[tuple[str, ...]], tensors: Tensors, sums: Sums, *, first: bool) -> tuple[Layout, ...]:
+    """The layouts of as few arrays less as possible among which one fits; where none does, the `first` that there are.
+
+    A bias that is not added is one that could be left out, so every bias counts here.
+    """
+    nearest: tuple[Layout, ...] = ()
+    left = MOST_LAYOUTS
+    for smaller in smaller_sets(sets):
+        places = tuple(islice(_layouts(smaller, tensors, sums.step), left + 1))
+        left -= len(places)
+        if left < 0:
+            break
+        limit = _limit(places, tensors, sums).tolerance
+        if any(_search(_ways(places, sums, every_bias=True), sums, limit)):
+            return places
+        nearest = nearest or places
+    if first and left < 0 and not nearest:
+        raise too_many(tensors, sums.step)
+    return nearest if first else ()
+
+
+def _limit(places: Iterable[Layout], tensors: Tensors, sums: Sums) -> Limit:
+    """By the arrays that have a place, and the step."""
+    names = dict.fromkeys(name for place in places for part in place.parts for name in part.names)
+    return limit_of((stored_dtype(tensors[name], sums.arrays[name]) for name in names), sums.step.dtype)
+
+
+def _identify(tensors: Tensors, sums: Sums, places: tuple[Layout, ...]) -> Identification:
+    step, limit = sums.step, _limit(places, tensors, sums)
+    measured, tried = _measure(places, sums, limit.tolerance)
+    noise = max(MARGIN * min(c.error for c in measured), limit.noise)
     equals = [c for c in measured if c.error <= noise]
     best = min(equals, key=lambda c: c.hypothesis.rank)
-    is_found = best.error <= limit
+    is_found = best.error <= limit.tolerance
     if not is_found:
         best = min(measured, key=lambda c: (c.of_c * c.of_h) ** 0.5)
     doubts, notes = settle(best.hypothesis, [c.hypothesis for c in equals], sums) if is_found else ((), ())
@@ -78,8 +110,8 @@ def _identify(tensors: Tensors, arrays: Mapping[str, Array], places: tuple[Layou
         names,
         {"n": step.n, "k": step.k} | ({} if step.square else {"r": step.r}),
         step.samples or len(step.x),
-        dtype,
-        limit,
+        limit.dtype,
+        limit.tolerance,
         best,
         doubts,
         (*notes, *_notes(step)),
@@ -92,20 +124,29 @@ def _identify(tensors: Tensors, arrays: Mapping[str, Array], places: tuple[Layou
 
 def _measure(places: tuple[Layout, ...], sums: Sums, limit: float) -> tuple[list[Candidate], int]:
     """What fits, measured on the whole step; where nothing does, the best of each layout."""
-    swaps = tuple(STATES) if sums.step.square else ("",)
-    ways = [(place, swap, use) for place in places for swap in swaps for use in bias_uses(place)]
-    scored = [s for place, swap, use in ways for s in search(place, sums, swap, use, limit)]
-    passed = [s for s in scored if s.error <= limit]
+    ways = _ways(places, sums)
+    passed = list(_search(ways, sums, limit))
     if not passed:
-        others = [other for place in places for other in islice(realigned(place, sums, limit), MOST_LAYOUTS)]
-        passed = [s for other in others for s in search(other, sums, "", "all", limit) if s.error <= limit]
+        others = (other for place in places for other in islice(realigned(place, sums, limit), MOST_LAYOUTS))
+        passed = list(_search([(other, "", "all") for other in others], sums, limit))
     if not passed:
-        plain = [(place, swap, use) for place, swap, use in ways if not swap and use == "all"]
+        plain = [way for way in ways if way[1:] == ("", "all")]
         passed = [s for way in plain for s in search(way[0], sums, *way[1:], np.inf)]
     chosen = sorted(passed, key=lambda s: (s.error > limit and s.error, s.hypothesis.rank))[:MOST_EQUALS]
     least = sorted(passed, key=lambda s: s.error)[:MOST_EQUALS]
     hypotheses = dict.fromkeys(s.hypothesis for s in (*chosen, *least))
     return [Candidate(h, *errors(h, sums)) for h in hypotheses], len(ways)
+
+
+def _ways(places: Iterable[Layout], sums: Sums, *, every_bias: bool = False) -> list[Way]:
+    """Each layout with the states in every place, and every use of the biases, or all of them."""
+    swaps = tuple(STATES) if sums.step.square else ("",)
+    return [(p, swap, use) for p in places for swap in swaps for use in (["all"] if every_bias else bias_uses(p))]
+
+
+def _search(ways: Iterable[Way], sums: Sums, limit: float) -> Iterator[Scored]:
+    """The hypotheses within the limit."""
+    return (s for place, swap, use in ways for s in search(place, sums, swap, use, limit) if s.error <= limit)
 
 
 def _near_misses(best: Candidate, places: tuple[Layout, ...], sums: Sums, noise: float) -> list[NearMiss]:
@@ -151,39 +192,6 @@ def _notes(step: Step) -> Iterator[str]:
         yield f"the first {len(step.x)} of {step.samples} samples were used"
 
 
-def _widths(step: Step) -> tuple[int, int, int]:
-    return step.n, step.r, step.k
-
-
-def _candidate_sets(tensors: Tensors, step: Step, at: str | None) -> list[tuple[str, ...]]:
-    """The arrays that could be of one layer: all that have a place, or those under one prefix, or of one cell there."""
-    sizes = Sizes(*_widths(step))
-    names = [name for name in tensors if name.startswith(at or "") and fits(tensors[name].shape, sizes)]
-    sets: dict[tuple[str, ...], None] = {}
-    for chosen in (names, *_by(names, _prefixes)):
-        sets[tuple(chosen)] = None
-        sets |= dict.fromkeys(map(tuple, _by(chosen, lambda name: [_cell_of(name)])))
-    return [names for names in sets if names]
-
-
-def _prefixes(name: str) -> list[str]:
-    parts = re.split(r"[/.]", name)
-    return [".".join(parts[:end]) for end in range(1, len(parts))]
-
-
-def _cell_of(name: str) -> str:
-    match = OF_CELL.fullmatch(name)
-    return match.group(1) or "" if match else ""
-
-
-def _by(names: Iterable[str], keys: Any) -> list[list[str]]:
-    groups: dict[str, list[str]] = {}
-    for name in names:
-        for key in keys(name):
-            groups.setdefault(key, []).append(name)
-    return list(groups.values())
-
-
 def _load(tensors: Tensors, name: str) -> Array:
     tensor = tensors[name]
     if tensor.load is None:
@@ -215,42 +223,4 @@ def _refuse_strange(arrays: Mapping[str, Array], origin: str) -> None:
         )
 
 
-def _listed(tensors: Tensors, most: int = 8) -> str:
-    shown = [f"{safe(name, 40)} {tensors[name].shape}" for name in list(tensors)[:most]]
-    more = f" and {len(tensors) - most} more" if len(tensors) > most else ""
-    return f"{', '.join(shown)}{more}" if shown else "no arrays"
-
-
-def _no_layout(tensors: Tensors, step: Step, at: str | None) -> TensorError:
-    if at and not any(name.startswith(at) for name in tensors):
-        found = _listed(tensors)
-        return TensorError(Finding("at", f"no array's name begins with {safe(at)}", safe(tensors.origin), found=found))
-    n, r, k = _widths(step)
-    width = f"n = {n}, k = {k}" + (f", r = {r}" if r != k else "")
-    return TensorError(
-        Finding(
-            "no-lstm",
-            f"these arrays are no LSTM of {width} in any layout",
-            at=safe(tensors.origin) + (f" : {safe(at)}" if at else ""),
-            expected=f"matrices that hold {4 * k}×{n} and {4 * k}×{r} numbers, or {4 * k}×{n + r} joined; "
-            f"biases of {4 * k}, or none",
-            found=_listed(tensors),
-            because=f"the step says so: x is {n} wide, h {r}, c {k}",
-            help="leave out what is no part of the layer (--at), or give each of several layers by itself",
-        )
-    )
-
-
-def _too_many(tensors: Tensors, step: Step) -> TensorError:
-    return TensorError(
-        Finding(
-            "several",
-            f"there are more than {MOST_LAYOUTS} ways to lay these arrays into an LSTM of n = {step.n}, k = {step.k}",
-            at=safe(tensors.origin),
-            found=_listed(tensors),
-            help="name the layer: at=…, or --at on the command line",
-        )
-    )
-
-
-__all__ = ["NOISE", "TOLERANCE", "Hypothesis", "identify"]
+__all__ = ["Hypothesis", "identify"]

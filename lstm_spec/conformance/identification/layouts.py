@@ -69,24 +69,32 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some arrays of one shape in one place: `axes` says how each lies, once it has the shape `shape`."""
+    """Some arrays of one shape in one place: `axes` says how each lies, once it has the shape `shape`.
+
+    In a `reshaped` array each block of columns holds the numbers of its transpose in their own order, as cuDNN's do in
+    tf.keras: (n, k) columns are a (k, n) matrix that was not turned.
+    """
 
     role: str
     names: tuple[str, ...]
     shape: tuple[int, ...]
     axes: Axes
+    reshaped: bool = False
 
     def lay(self, array: Array, sizes: Sizes) -> Array:
         """One array with its letters in the role's order, as a view where it can be."""
         letters, lengths = "".join(self.axes), sizes.of(self.role)
         target = ROLES[self.role][0]
+        if self.reshaped:
+            blocks = array.reshape([lengths[x] for x in letters]).transpose([letters.index(x) for x in "gmk"])
+            return blocks.reshape([lengths[x] for x in target])
         return array.reshape([lengths[x] for x in letters]).transpose([letters.index(x) for x in target])
 
     @property
     def words(self) -> str:
         """How it lies, in words."""
         if self.axes in WORDS:
-            return WORDS[self.axes]
+            return WORDS[self.axes] + ", each reshaped" * self.reshaped
         names = {"g": "gate", "k": "unit", "m": "input", "s": "bias", "p": "peephole"}
         return f"axes ({', '.join(' '.join(names.get(x, x) for x in axis) for axis in self.axes)})"
 
@@ -120,8 +128,9 @@ class Layout:
 
     @property
     def unusual(self) -> int:
-        """How far from the plainest: blocks, not units; x before h."""
-        return sum("kg" in axis for part in self.parts for axis in part.axes) + (self.join == "hx")
+        """How far from the plainest: blocks, not units; x before h; nothing reshaped."""
+        units = sum("kg" in axis for part in self.parts for axis in part.axes)
+        return units + (self.join == "hx") + sum(part.reshaped for part in self.parts)
 
     def axes(self) -> dict[str, str]:
         """How the arrays lie, by the axes of a convention."""
@@ -167,8 +176,8 @@ def ways(role: str, shape: tuple[int, ...], sizes: Sizes) -> list[tuple[tuple[in
 
 
 def fits(shape: tuple[int, ...], sizes: Sizes) -> bool:
-    """Whether an array of this shape has any place."""
-    return any(ways(role, shape, Sizes(sizes.n, sizes.r, sizes.k, g)) for role in ROLES for g in (4, 3))
+    """Whether an array of this shape has any place among so many blocks."""
+    return any(ways(role, shape, sizes) for role in ROLES)
 
 
 def layouts(shapes: Shapes, n: int, r: int, k: int) -> Iterator[Layout]:
@@ -237,10 +246,17 @@ def _lay(places: Places, shapes: Shapes, sizes: Sizes) -> Iterator[Layout]:
         groups = [(role, names) for role, several in zip(roles, grouped, strict=True) for names in several]
         if any(len({shapes[name] for name in names}) > 1 for _, names in groups):
             continue
-        choices = [[Part(role, names, *way) for way in ways(role, shapes[names[0]], sizes)] for role, names in groups]
+        choices = [list(_ways_to_lie(role, names, shapes[names[0]], sizes)) for role, names in groups]
         for parts in filter(_consistent, product(*choices)):
             joins = ("xh", "hx") if any(p.role in ("J", "j1") for p in parts) else ("",)
             yield from (Layout(parts, sizes.blocks, join) for join in joins)
+
+
+def _ways_to_lie(role: str, names: tuple[str, ...], shape: tuple[int, ...], sizes: Sizes) -> Iterator[Part]:
+    for flat, axes in ways(role, shape, sizes):
+        yield Part(role, names, flat, axes)
+        if role in ("W", "U") and axes == ("m", "gk") and sizes.k > 1:  # a block of one column has one order
+            yield Part(role, names, flat, axes, reshaped=True)
 
 
 def _grouped(role: str, names: tuple[str, ...], blocks: int) -> list[list[tuple[str, ...]]]:
@@ -253,10 +269,9 @@ def _grouped(role: str, names: tuple[str, ...], blocks: int) -> list[list[tuple[
 
 
 def _consistent(parts: tuple[Part, ...]) -> bool:
-    """One writer: unit by unit everywhere or nowhere, and flat matrices turned one way, but where no shape tells."""
+    """One writer: unit by unit everywhere or nowhere, reshaped both or none. Each matrix may be turned by itself."""
     axes = [axis for part in parts for axis in part.axes]
     units = any(axis in ("kg", "kp", "skg") for axis in axes)
     blocks = any(axis in ("gk", "pk", "sgk") for axis in axes)
-    told = [p for p in parts if p.role in ("W", "U") and len(p.axes) == 2 and p.shape[0] != p.shape[1]]
-    turned = {p.axes[0] == "m" for p in told}
-    return not (units and blocks) and len(turned) < 2
+    reshaped = {part.reshaped for part in parts if part.role in ("W", "U")}
+    return not (units and blocks) and len(reshaped) < 2

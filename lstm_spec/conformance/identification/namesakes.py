@@ -149,5 +149,5 @@ def on_arrays(
         shape = next((s for s in variants(shapes[sources[0]]) if len(s) == len(part.axes)), None)
         if shape is None:
             return None
-        parts.append(Part(part.role, sources, shape, part.axes))
+        parts.append(replace(part, names=sources, shape=shape))
     return replace(convention, layout=replace(convention.layout, parts=tuple(parts)))

@@ -74,7 +74,7 @@ class Sums:
         """`(blocks, B, k)`; the array is multiplied as it lies, and only the result is put in order."""
         key = (part, sizes, name)
         if key not in self._kept:
-            flat = part.axes in (("gk", "m"), ("kg", "m"), ("m", "gk"), ("m", "kg"))
+            flat = not part.reshaped and part.axes in (("gk", "m"), ("kg", "m"), ("m", "gk"), ("m", "kg"))
             self._kept[key] = (
                 self._flat(part, sizes, name, vector) if flat else self._stacked(part, sizes, name, vector)
             )
@@ -171,9 +171,4 @@ def scale(array: Array) -> float:
     return float(np.max(np.abs(array))) or 1.0
 
 
-def coarsest(arrays: Mapping[str, Array], names: tuple[str, ...]) -> str:
-    """The coarsest dtype among some arrays."""
-    return str(max((arrays[name].dtype for name in names), key=lambda d: float(np.finfo(d).eps)))
-
-
-__all__ = ["ROLES", "Blocks", "Sums", "coarsest", "errors", "gates", "relative", "scale"]
+__all__ = ["ROLES", "Blocks", "Sums", "errors", "gates", "relative", "scale"]
