@@ -124,3 +124,20 @@ def test_another_order_gives_other_numbers(keras, tmp_path):
     ls.convert(tensors, "keras", output=str(tmp_path / "k.h5"))
     wrong = loaded(keras, MODELS["names"][1], tmp_path / "k.h5")
     assert np.abs(wrong - answer(keras, model)).max() > 0.05
+
+
+@pytest.mark.parametrize(
+    ("case", "names"),
+    [("mixed", "bidirectional, then layers/lstm"), ("nested", "lstm, then layers/sequential/layers/lstm")],
+)
+def test_a_file_by_class_does_not_say_how_classes_follow(keras, tmp_path, case, names):
+    MODELS[case][0](keras).save_weights(tmp_path / "m.weights.h5")
+    note = (
+        f"the source has layers by class, and not how the classes follow each other; what is written has layers/{names}"
+    )
+    for output in ("k.h5", "k.weights.h5"):
+        first, *others = ls.convert(tmp_path / "m.weights.h5", "keras", output=str(tmp_path / output)).layers
+        assert first.adapted.notes[-1] == note
+        assert all(note not in layer.adapted.notes for layer in others)
+    made = ls.convert(tmp_path / "m.weights.h5", "keras", output=str(tmp_path / "k.npz")).layers
+    assert all(note not in layer.adapted.notes for layer in made)
