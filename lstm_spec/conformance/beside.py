@@ -14,6 +14,7 @@ import numpy as np
 
 from lstm_spec.conformance.adapting import Loss
 from lstm_spec.conformance.readings import Reading
+from lstm_spec.errors import safe
 from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.tensors import Operator, Tensors
 
@@ -25,10 +26,14 @@ MOST_SHOWN = 6
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """Constant states that are not all zeros, by their names in the layer, each (B, k); constant lengths (B,)."""
+    """Constant states that are not all zeros, by their names in the layer, each (B, k); constant lengths (B,).
+
+    `starts` are the names of tensors that are a state too, for any number of samples: no target takes them.
+    """
 
     state: Mapping[str, Array] = field(default_factory=dict)
     lengths: Array | None = None
+    starts: tuple[str, ...] = ()
 
     def ends_as(self, other: Beside) -> bool:
         """Whether the samples of both are of the same lengths."""
@@ -36,8 +41,14 @@ class Beside:
             return self.lengths is other.lengths
         return np.array_equal(self.lengths, other.lengths)
 
-    def losses(self, to: str, holds: str) -> Iterator[Loss]:
-        """What a target loses that has no place for them; `holds` says which file has."""
+    def losses(self, to: str, holds: str | None) -> Iterator[Loss]:
+        """What a target loses; `holds` says which file has a place for constants of an operator, None that this has."""
+        if self.starts:
+            names = ", ".join(safe(name, 60) for name in self.starts)
+            words = f"{names}: the state that the source starts from, which {to} has no place for"
+            yield Loss("initial-state", words)
+        if holds is None:
+            return
         if self.state:
             names = " and ".join(dict.fromkeys(name.rpartition(".")[2] for name in self.state))
             are = "are" if " " in names else "is"
@@ -53,18 +64,21 @@ NOTHING = Beside()
 
 
 def read_beside(reading: Reading, layer: Layer, tensors: Tensors, dtype: Any) -> Beside:
-    """The constants of an operator beside its weights, in their dtype; states of zeros are none."""
+    """What a layer starts from, and an operator's constants beside its weights, in their dtype; zeros are none."""
     operator = reading.operator
+    roles = operator.tensors if operator else {}
+    named = [name for name in reading.constants if name not in roles.values()]
+    starts = tuple(name for name in named if _values(name, tensors).any())
     if operator is None:
-        return NOTHING
-    given = {role: _values(operator.tensors[role], tensors) for role in STATES if role in operator.tensors}
+        return Beside(starts=starts)
+    given = {role: _values(roles[role], tensors) for role in STATES if role in roles}
     state: dict[str, Array] = {}
     for role, array in given.items():
         if array.any():
             cells = array.swapaxes(0, 1) if layer.layout == "batch" else array
             own = zip(layer.members, cells, strict=True)
             state |= {f"{member.prefix}.{STATES[role]}": cell.astype(dtype) for member, cell in own}
-    return Beside(state, _lengths(operator, layer, tensors))
+    return Beside(state, _lengths(operator, layer, tensors), starts)
 
 
 def _lengths(operator: Operator, layer: Layer, tensors: Tensors) -> Array | None:

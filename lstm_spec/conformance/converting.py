@@ -111,10 +111,11 @@ def _adapted(piece: Piece, to: Dialect, at: str, holds_options: bool) -> Adapted
     except OptionError as error:
         raise OptionError(replace(error.finding, at=error.finding.at or at)) from None
     losses = [*adapted.losses, *piece.losses]
+    suffixes = " or ".join(f"*{suffix}" for suffix in suffixes_with_options(to.name))
     if not holds_options:
-        suffixes = " or ".join(f"*{suffix}" for suffix in suffixes_with_options(to.name))
         losses += _options_lost(adapted, to, f"; a {suffixes} file holds both" if suffixes else "")
-        losses += piece.beside.losses(to.name, f"; a {suffixes} file does" if suffixes else "")
+    holds = f"; a {suffixes} file does" if suffixes else ""
+    losses += piece.beside.losses(to.name, None if holds_options else holds)
     notes = dict.fromkeys((*piece.notes, *adapted.notes, *_doubts(piece.weights)))
     return Adapted(adapted.parts, tuple(losses), tuple(notes))
 

@@ -154,7 +154,8 @@ def _both(forward: Piece, backward: Piece, where: str) -> Piece:
     note = f"{safe(forward.where)} and {safe(backward.where)} are one layer in both directions"
     notes = (*forward.notes, *backward.notes, note, *told)
     turned = {f"l0.reverse.{name.rpartition('.')[2]}": array for name, array in backward.beside.state.items()}
-    beside = Beside({**forward.beside.state, **turned}, forward.beside.lengths)
+    starts = (*forward.beside.starts, *backward.beside.starts)
+    beside = Beside({**forward.beside.state, **turned}, forward.beside.lengths, starts)
     return Piece(where, forward.dialect, layer, Weights(weights), {}, notes, losses, beside)
 
 
@@ -217,5 +218,6 @@ def _stack(stack: list[Piece], where: str) -> Piece:
     layer = stack[0].layer.with_(layers=len(stack))
     notes = tuple(note for piece in stack for note in piece.notes)
     note = f"{', '.join(safe(piece.where) for piece in stack)} are one stack"
-    beside = Beside(state, stack[0].beside.lengths)
+    starts = tuple(name for piece in stack for name in piece.beside.starts)
+    beside = Beside(state, stack[0].beside.lengths, starts)
     return Piece(where, stack[0].dialect, layer, Weights(weights), {}, (*notes, note), (), beside)

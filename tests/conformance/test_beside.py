@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
 
 import lstm_spec as ls
 from lstm_spec.checkpoints.onnx.writing import Chain, Node, onnx_chains
-from tests.conformance.sets import BATCH, K, N, node_attributes, node_tensors, onnx_model
+from lstm_spec.conformance import converting
+from lstm_spec.layers.tensors import Tensors
+from tests.conformance.sets import BATCH, K, N, node_attributes, node_tensors, onnx_model, torch_names
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 T = 7
@@ -173,3 +177,26 @@ def test_layers_whose_samples_end_elsewhere_are_no_stack(tmp_path, lengths):
         np.testing.assert_array_equal(answer(tmp_path / "k.onnx"), answer(tmp_path / "m.onnx"))
     else:
         assert [layer.where for layer in made] == ["enc.l0", "enc.l1"]
+
+
+@pytest.mark.parametrize("output", [None, "k.onnx"])
+def test_a_state_for_any_number_of_samples_is_a_loss_everywhere(tmp_path, monkeypatch, output):
+    """As a dialect with such a tensor reads it: a constant of the reading that is no operator's."""
+    read = converting.recognize
+
+    def with_start(tensors, dialect):
+        found = read(Tensors(tensors.origin, tensors.format, {n: t for n, t in tensors.items() if n != "h0"}), dialect)
+        return replace(found, readings=tuple(replace(r, constants={"h0": ("B", "k")}) for r in found.readings))
+
+    monkeypatch.setattr(converting, "recognize", with_start)
+    given = torch_names() | {"h0": np.ones((1, K), "float32")}
+    with pytest.raises(ls.LstmSpecError) as caught:
+        ls.convert(given, "onnx", output=output and str(tmp_path / output))
+    assert str(caught.value) == (
+        "error[loss]: onnx cannot hold all of this layer as it is\n"
+        "  at       arrays\n"
+        "  because  h0: the state that the source starts from, which onnx has no place for\n"
+        "  help     --allow initial-state, if that is agreed"
+    )
+    assert ls.convert(given, "onnx", allow="initial-state").losses[0].name == "initial-state"
+    assert ls.convert(given | {"h0": np.zeros((1, K), "float32")}, "onnx").losses == ()
