@@ -35,7 +35,8 @@ def convert(
     allow: Annotated[
         list[str] | None,
         typer.Option(
-            help="A loss that is agreed to: two-biases, forget-bias, options. May be repeated.",
+            help="A loss that is agreed to: two-biases, forget-bias, options, merge, initial-state, lengths."
+            " May be repeated.",
             metavar="LOSS",
             show_default=False,
         ),

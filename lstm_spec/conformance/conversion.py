@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from lstm_spec.conformance.adapting import Adapted, Loss
+from lstm_spec.conformance.beside import NOTHING, Beside
 from lstm_spec.errors import Finding
-from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.layer import Layer, Member
 from lstm_spec.layers.weights import Weights
 
 Array = np.ndarray[Any, Any]
@@ -22,18 +23,25 @@ EXACT = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One layer of the target as it is written: its place (`encoder/l0`), its number in the stack, its full names."""
+    """One layer of the target as it is written: its place (`encoder/l0`), its number in the stack, its full names.
+
+    `beside` is what is written with it that is no weight.
+    """
 
     place: str
     index: int
     layer: Layer
     weights: Weights
     tensors: Mapping[str, Array]
+    beside: Beside = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """One layer under the target's names: where it stood, as it was read, what is written, and how well both agree."""
+    """One layer under the target's names: where it stood, as it was read, what is written, and how well both agree.
+
+    `half_of` is the place of the layer whose one direction it is, where the two are no one layer here.
+    """
 
     where: str
     source: str
@@ -41,6 +49,7 @@ class Converted:
     written: tuple[Written, ...]
     adapted: Adapted
     difference: float
+    half_of: str = ""
 
     @property
     def agreement(self) -> str:
@@ -93,3 +102,11 @@ class Conversion:
             "left": list(self.left),
             "unread": [finding.to_dict() for finding in self.unread],
         }
+
+
+def cells_of_parts(layer: Layer, parts: Iterable[Written]) -> Iterator[tuple[Written, list[tuple[Member, Member]]]]:
+    """Each part with its cells: as the source's layer has them, and as the part itself has."""
+    members = list(layer.members)
+    for part in parts:
+        own, members = members[: len(part.layer.members)], members[len(part.layer.members) :]
+        yield part, list(zip(own, part.layer.members, strict=True))

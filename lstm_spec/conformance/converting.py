@@ -7,32 +7,32 @@ equations, and run on the same random sequences; only what agrees goes out. What
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from lstm_spec.compiler.compiled import compile_layer
 from lstm_spec.conformance.adapting import Adapted, Loss, Part, adapt_layer
-from lstm_spec.conformance.conversion import EXACT, Array, Conversion, Converted, Written
-from lstm_spec.conformance.delivering import choose_delivery, deliver, suffixes_with_options
+from lstm_spec.conformance.beside import Beside, read_beside, tell_outside
+from lstm_spec.conformance.conversion import Conversion, Converted, Written, cells_of_parts
+from lstm_spec.conformance.delivering import choose_delivery, deliver, suffixes_with_options, told_of_order
 from lstm_spec.conformance.joining import Piece, join_pieces, unrepeat
-from lstm_spec.conformance.numbers import HALVES, load_tensors
+from lstm_spec.conformance.numbers import HALVES
+from lstm_spec.conformance.proving import prove
 from lstm_spec.conformance.reading import choose_readings, load_reading
 from lstm_spec.conformance.readings import Reading, Recognized, place
 from lstm_spec.conformance.recognizing import recognize
-from lstm_spec.conformance.sources import open_source, tensor_of
+from lstm_spec.conformance.sources import open_source
+from lstm_spec.conformance.telling_names import told_by_names
+from lstm_spec.conformance.unreadable import hold_readable
 from lstm_spec.dialects import Dialect, get
-from lstm_spec.errors import Finding, OptionError, TensorError, safe
+from lstm_spec.errors import Finding, OptionError, safe
 from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.tensors import Tensors
 from lstm_spec.layers.weights import Weights
 
-LOSSES = ("two-biases", "forget-bias", "options")
-STEPS, BATCH, SEED = 7, 3, 0
-# A mapping that adds biases in the weights' own dtype is off by that dtype's rounding of a pre-activation.
-ROUNDED = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-12}
+LOSSES = ("two-biases", "forget-bias", "options", "merge", "initial-state", "lengths")
 # What some dialects want to see before their names. A BasicLSTMCell has no peepholes and no projection.
 PREFIXES = ("", "lstm", "rnn/basic_lstm_cell", "rnn/lstm_cell", "rnn/coupled_input_forget_gate_lstm_cell")
 BASIC = ("kernel", "bias")
@@ -52,32 +52,31 @@ def convert(
     """The recurrent layers of a file, a dict of arrays or a live layer as tensors of the dialect `to`; `ls.convert`.
 
     `at` names one of several layers; `dialect` reads in that dialect only; `layer` gives options that leave no trace in
-    tensors; `allow` names the loss or losses that are agreed to ("two-biases", "forget-bias", "options");
-    `holds_options` says that what is written has a place for options beside tensors, as an ONNX model has. `output`
-    names the file that the result is written to, once it is proven; its suffix says the format.
+    tensors; `allow` names the loss or losses that are agreed to ("two-biases", "forget-bias", "options", "merge",
+    "initial-state", "lengths"); `holds_options` says that what is written has a place for options beside tensors, as an
+    ONNX model has. `output` names the file that the result is written to, once it is proven; its suffix says the
+    format.
     Raises OptionError when the target cannot compute the same, a loss is not allowed or the suffix does not fit,
     TensorError when the source does not conform or the two sides do not agree: nothing is handed out then.
     """
     target = get(to)
     allow = (allow,) if isinstance(allow, str) else allow
     _hold_allowed(allow)
-    if output is not None:
-        holds_options = choose_delivery(output, to).holds_options
+    delivery = choose_delivery(output, to) if output is not None else None
+    holds_options = delivery.holds_options if delivery else holds_options
     tensors = open_source(source)
     recognized = recognize(tensors, get(dialect) if dialect else None)
     converted: list[Converted] = []
-    for piece in _pieces(recognized, at, tensors, layer):
+    for piece in _pieces(recognized, at, tensors, layer, holds_options):
         where = place(tensors, piece.where)
         adapted = _adapted(piece, target, where, holds_options)
-        notes = dict.fromkeys((*piece.notes, *adapted.notes, *_doubts(piece.weights)))
-        adapted = replace(adapted, notes=tuple(notes))
-        adapted = adapted if holds_options else _without_options(adapted, target)
         _refuse_losses(adapted.losses, allow, where, target)
         prefix = "" if piece.where == tensors.origin else piece.where
         taken = {name for other in converted for name in other.tensors}
         written = tuple(_named(adapted.parts, prefix, target, taken))
-        difference = _proven(piece, adapted, written, target, where)
-        converted.append(Converted(piece.where, piece.dialect, piece.layer, written, adapted, difference))
+        converted.append(_proven(piece, adapted, written, target, where, holds_options))
+    if delivery and delivery.in_order and tensors.format == "hdf5":
+        converted[:1] = [_with_notes(first, told_of_order(converted)) for first in converted[:1]]
     unread = tuple(finding for finding in recognized.findings if finding.code == "unread")
     conversion = Conversion(to, tuple(converted), *((recognized.other, unread) if at is None else ((), ())))
     if output is not None:
@@ -85,24 +84,68 @@ def convert(
     return conversion
 
 
+def _proven(
+    piece: Piece, adapted: Adapted, written: tuple[Written, ...], to: Dialect, at: str, holds_options: bool
+) -> Converted:
+    """What is written, once it is proven; with what only operators hold, or with what names alone do not say."""
+    if holds_options:
+        written = tuple(_with_beside(piece, written))
+    else:
+        adapted = replace(adapted, notes=(*adapted.notes, *told_by_names(written, to)))
+    difference = prove(piece, adapted, written, to, at)
+    return Converted(piece.where, piece.dialect, piece.layer, written, adapted, difference, piece.half_of)
+
+
+def _with_notes(converted: Converted, notes: Iterable[str]) -> Converted:
+    adapted = converted.adapted
+    return replace(converted, adapted=replace(adapted, notes=(*adapted.notes, *notes)))
+
+
 def _adapted(piece: Piece, to: Dialect, at: str, holds_options: bool) -> Adapted:
-    """The layer as the target can write it. Raises OptionError, with the place, where it cannot."""
-    try:
-        return adapt_layer(piece.layer, piece.weights, to, holds_options)
+    """The layer as the target can write it, with all that is lost and to be told.
+
+    Raises OptionError, with the place, where it cannot.
+    """
+    try:  # of a half it is told below whose it is, and how it reads
+        adapted = adapt_layer(piece.layer, piece.weights, to, holds_options or bool(piece.half_of))
     except OptionError as error:
         raise OptionError(replace(error.finding, at=error.finding.at or at)) from None
+    losses = [*adapted.losses, *piece.losses]
+    suffixes = " or ".join(f"*{suffix}" for suffix in suffixes_with_options(to.name))
+    if not holds_options:
+        losses += _options_lost(adapted, to, f"; a {suffixes} file holds both" if suffixes else "")
+    holds = f"; a {suffixes} file does" if suffixes else ""
+    losses += piece.beside.losses(to.name, None if holds_options else holds)
+    notes = dict.fromkeys((*piece.notes, *adapted.notes, *_doubts(piece.weights)))
+    return Adapted(adapted.parts, tuple(losses), tuple(notes))
 
 
-def _pieces(recognized: Recognized, at: str | None, tensors: Tensors, layer: Layer | None) -> Iterator[Piece]:
+def _with_beside(piece: Piece, written: Iterable[Written]) -> Iterator[Written]:
+    """Each part with the states that its cells begin with, under its own names."""
+    for part, pairs in cells_of_parts(piece.layer, written):
+        state = {
+            f"{new.prefix}.{name.rpartition('.')[2]}": array
+            for old, new in pairs
+            for name, array in piece.beside.state.items()
+            if name.rpartition(".")[0] == old.prefix
+        }
+        yield replace(part, beside=Beside(state, piece.beside.lengths))
+
+
+def _pieces(
+    recognized: Recognized, at: str | None, tensors: Tensors, layer: Layer | None, holds_options: bool
+) -> Iterator[Piece]:
     """The layers that are asked for; one that was joined of several may be named too."""
     own = {reading.where for reading in recognized.readings}
     pieces = []
     for reading in choose_readings(recognized, at if at in own else None, tensors):
+        hold_readable(reading, tensors)
         found, weights = load_reading(reading, tensors)
         found = found if layer is None else found.with_(cell=layer.cell)
         said = reading.operator.attributes if reading.operator else {}
-        notes = (*_widened(reading, weights, tensors), *_left_behind(reading, tensors))
-        pieces.append(Piece(reading.where, reading.dialect.name, found, weights, said, notes))
+        notes = (*_widened(reading, weights, tensors), *tell_outside(reading.operator, found, holds_options))
+        beside = read_beside(reading, found, tensors, next(iter(weights.values())).dtype)
+        pieces.append(Piece(reading.where, reading.dialect.name, found, weights, said, notes, beside=beside))
     joined = join_pieces(pieces, tensors.origin)
     if at is None or at in own:
         yield from joined
@@ -119,29 +162,17 @@ def _widened(reading: Reading, weights: Weights, tensors: Tensors) -> tuple[str,
     return (f"{', '.join(half)} is written as {wide}, which holds it exactly",) if half else ()
 
 
-def _left_behind(reading: Reading, tensors: Tensors) -> Iterator[str]:
-    """A state that the source starts from is no weight, and no target has a place for it; zeros are no loss."""
-    loaded = {name: tensors[name].load for name in reading.constants}
-    if told := [name for name, load in loaded.items() if load is None or load().any()]:
-        yield f"{', '.join(map(safe, told))}: the state it starts from, which stays behind"
-
-
 def _doubts(weights: Weights) -> Iterator[str]:
     """What the proof cannot tell: NaN equals NaN in any order."""
     if strange := [name for name, array in weights.items() if not np.isfinite(array).all()]:
         yield f"{', '.join(strange)} holds NaN or infinity: the outputs that are compared prove little"
 
 
-def _without_options(adapted: Adapted, to: Dialect) -> Adapted:
+def _options_lost(adapted: Adapted, to: Dialect, holds: str) -> Iterator[Loss]:
     """Options that the tensors alone do not say are a loss where only tensors are written."""
-    said = to.said_outside(adapted.parts[0].layer)
-    if not said:
-        return adapted
-    told = ", ".join(f"{name} = {value}" for name, value in said.items())
-    suffixes = " or ".join(f"*{suffix}" for suffix in suffixes_with_options(to.name))
-    words = f"{told}: {to.name} holds this beside its tensors, and only tensors are written"
-    loss = Loss("options", words + (f"; a {suffixes} file holds both" if suffixes else ""))
-    return Adapted(adapted.parts, (*adapted.losses, loss), adapted.notes)
+    if said := to.said_outside(adapted.parts[0].layer):
+        told = ", ".join(f"{name} = {value}" for name, value in said.items())
+        yield Loss("options", f"{told}: {to.name} holds this beside its tensors, and only tensors are written{holds}")
 
 
 def _hold_allowed(allow: Collection[str]) -> None:
@@ -187,83 +218,3 @@ def _prefix(to: Dialect, words: list[str], is_basic: bool) -> str:
         if to.said is None or to.said.fullmatch(before):
             return before
     return separator.join(words) + separator * bool(words)
-
-
-# ---- the proof ----
-
-
-def _proven(piece: Piece, adapted: Adapted, written: Iterable[Written], to: Dialect, at: str) -> float:
-    """The largest difference between the two sides. Raises TensorError when it is more than rounding."""
-    moved_only = not adapted.losses or all(loss.name == "options" for loss in adapted.losses)
-    layer, weights = piece.layer, piece.weights
-    limit = EXACT if moved_only else ROUNDED[next(iter(weights.values())).dtype]
-    x, state = _random_input(layer)
-    plain = layer.with_(layout="time", output="sequence", merge="concat", realign=True)
-    y, final = compile_layer(plain)(x, weights.astype("float64"), state)
-    theirs, finals = _run_parts(x, state, layer, written, to)
-    differences = [_largest(y, theirs), *(_largest(final[name], finals[name]) for name in final)]
-    difference = float(np.max(differences, initial=0))
-    if not difference <= limit:
-        raise TensorError(
-            Finding(
-                "proof",
-                f"the layer as {to.name} would read it computes something else",
-                at,
-                expected=f"a difference of at most {limit:.0e}",
-                found=f"{difference:.1e}",
-                help="nothing was written; if the weights are finite and not huge, please report this",
-            )
-        )
-    return difference
-
-
-def _random_input(layer: Layer) -> tuple[Array, dict[str, Array]]:
-    generator = np.random.default_rng(SEED)
-    (rows,) = layer.cell.inputs[0].size
-    x = generator.standard_normal((STEPS, BATCH, int(layer.sizes[str(rows)])))
-    shapes = layer.state_shapes().items()
-    return x, {name: generator.uniform(-1, 1, (BATCH, int(shape[0]))) for name, shape in shapes}
-
-
-def _run_parts(
-    x: Array,
-    state: Mapping[str, Array],
-    layer: Layer,
-    parts: Iterable[Written],
-    to: Dialect,
-) -> tuple[Array, dict[str, Array]]:
-    """The target's layers on the same input, each read back from its tensors, stacked and joined as the source is."""
-    outputs: dict[int, list[Array]] = {}
-    finals: dict[str, Array] = {}
-    members = list(layer.members)
-    for part in parts:
-        tensors = Tensors("converted", "arrays", _held(part.tensors))
-        (reading,) = recognize(tensors, to).readings
-        arrays = load_tensors(reading, tensors)
-        assert not isinstance(arrays, str)  # they are plain arrays
-        weights = to.unpack(arrays, part.layer)
-        plain = part.layer.with_(layout="time", output="sequence", realign=True)
-        own = members[: len(part.layer.members)]
-        del members[: len(part.layer.members)]
-        index = own[0].index
-        below = x if index == 0 else np.concatenate(outputs[index - 1], axis=-1)
-        pairs = list(zip(own, part.layer.members, strict=True))
-        names = [s.name for s in layer.cell.states]
-        given = {f"{new.prefix}.{s}": state[f"{old.prefix}.{s}"] for old, new in pairs for s in names}
-        y, final = compile_layer(plain)(below, weights.astype("float64"), given)
-        outputs.setdefault(own[-1].index, []).append(y)
-        finals |= {f"{old.prefix}.{s}": final[f"{new.prefix}.{s}"] for old, new in pairs for s in names}
-    return np.concatenate(outputs[layer.layers - 1], axis=-1), finals
-
-
-def _held(arrays: Mapping[str, Array]) -> dict[str, Any]:
-    return {name: tensor_of(name, array) for name, array in arrays.items()}
-
-
-def _largest(ours: Array, theirs: Array) -> float:
-    if ours.shape != theirs.shape:
-        return float("inf")
-    with np.errstate(all="ignore"):
-        differences = np.abs(ours - theirs) / np.maximum(1, np.abs(ours))
-    same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
-    return float(np.max(np.where(same, 0, np.where(np.isnan(differences), np.inf, differences)), initial=0))

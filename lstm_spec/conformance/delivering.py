@@ -7,8 +7,10 @@ with its nodes, a PyTorch state dict, Keras weights, a Flax tree.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from lstm_spec.conformance.conversion import Conversion, Converted, Written
 
 Array = np.ndarray[Any, Any]
+BY_CLASS = ("layers/", "_layer_checkpoint_dependencies/")  # where a file that Keras numbers by class has its layers
+NUMBER = re.compile(r"_\d+(?=/|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +33,13 @@ class Delivery:
     """How one kind of file is made.
 
     `dialects` are those whose tensors its readers know (none: of any); `holds_options` tells that it has a place for
-    activations and the like beside tensors.
+    activations and the like beside tensors; `in_order` that layers are loaded by their order, not by name.
     """
 
     make: Callable[[Conversion], bytes]
     dialects: tuple[str, ...] = ()
     holds_options: bool = False
+    in_order: bool = False
 
 
 def _of_tensors(suffix: str) -> Callable[[Conversion], bytes]:
@@ -52,8 +57,10 @@ def _chain(converted: Converted, prefix: str) -> Chain:
     nodes = (
         Node(
             part.place.replace("/", ".") or "lstm",
-            part.layer.with_(layout="time", output="sequence", realign=True),
+            part.layer.with_(layout="time", output="sequence", merge="concat", realign=True),
             part.weights,
+            part.beside.state,
+            part.beside.lengths,
         )
         for part in converted.written
     )
@@ -61,16 +68,26 @@ def _chain(converted: Converted, prefix: str) -> Chain:
 
 
 def _keras_layers(conversion: Conversion) -> Iterator[KerasLayer]:
-    """Two parts of one place in both directions are a Bidirectional."""
-    for converted in conversion.layers:
+    """Two parts of one place in both directions are a Bidirectional, and so are two halves of one layer."""
+    for place, converted in _together(conversion.layers):
         both: dict[int, list[Written]] = {}
-        for part in converted.written:
+        for part in (part for one in converted for part in one.written):
             both.setdefault(part.index, []).append(part)
         for parts in both.values():
             own = [{name.rpartition("/")[2]: array for name, array in part.tensors.items()} for part in parts]
-            name = "_".join(filter(None, parts[0].place.split("/"))) or "lstm"
+            name = "_".join(filter(None, (place or parts[0].place).split("/"))) or "lstm"
             name = name.removesuffix("_forward") if len(parts) == 2 else name
             yield KerasLayer(name, *own)
+
+
+def _together(layers: Iterable[Converted]) -> Iterator[tuple[str, list[Converted]]]:
+    """Each layer alone, but the two halves of one together, under its place."""
+    for place, group in groupby(layers, key=lambda converted: converted.half_of):
+        converted = list(group)
+        if place and len(converted) == 2:
+            yield place, converted
+        else:
+            yield from (("", [one]) for one in converted)
 
 
 DELIVERIES: Mapping[str, Delivery] = {
@@ -79,8 +96,8 @@ DELIVERIES: Mapping[str, Delivery] = {
     ".onnx": Delivery(_onnx, ("onnx",), holds_options=True),
     ".pt": Delivery(_of_tensors(".pt"), ("pytorch", "tinygrad")),
     ".pth": Delivery(_of_tensors(".pth"), ("pytorch", "tinygrad")),
-    ".weights.h5": Delivery(lambda c: keras_weights(tuple(_keras_layers(c))), ("keras",)),
-    ".h5": Delivery(lambda c: keras_legacy(tuple(_keras_layers(c))), ("keras", "tf-keras")),
+    ".weights.h5": Delivery(lambda c: keras_weights(tuple(_keras_layers(c))), ("keras",), in_order=True),
+    ".h5": Delivery(lambda c: keras_legacy(tuple(_keras_layers(c))), ("keras", "tf-keras"), in_order=True),
     ".msgpack": Delivery(_of_tensors(".msgpack"), ("flax", "flax-nnx", "flax-nnx-optimized")),
 }
 
@@ -103,6 +120,15 @@ def choose_delivery(path: str, to: str) -> Delivery:
 def deliver(conversion: Conversion, path: str) -> None:
     """The file, whole or not at all. Raises OptionError for a suffix that does not fit, FileError if it cannot be."""
     write_bytes(path, choose_delivery(path, conversion.to).make(conversion))
+
+
+def told_of_order(converted: Sequence[Converted]) -> Iterator[str]:
+    """The note that a `.weights.h5` has its layers by class: how those of one follow those of another is open."""
+    places = [layer.half_of or layer.where for layer in converted]
+    kinds = list(dict.fromkeys(NUMBER.sub("", place) for place in places if place.startswith(BY_CLASS)))
+    if len(kinds) > 1:
+        names = ", then ".join(safe(kind.removesuffix("/cell"), 60) for kind in kinds)
+        yield f"the source has layers by class, and not how the classes follow each other; what is written has {names}"
 
 
 def suffixes_with_options(to: str) -> tuple[str, ...]:

@@ -39,8 +39,9 @@ class Dialect:
     none of some kinds of tensors is there; `assumed` are options that leave no trace in its tensors, each with the
     parameter that it matters to, if it is one; `dead` gates keep their rows when they have that equation, though
     nothing reads them; `outside` are options that an operator's attributes or a layer's arguments hold beside the
-    tensors; `initial` are the kinds that hold the state a layer starts from, of shape (1, k); `any_equations` where
-    the tensors are those of whatever cell there is; `engine` runs it.
+    tensors, and `together` those among them that are one argument there; `initial` are the kinds that hold the state a
+    layer starts from, of shape (1, k); `any_equations` where the tensors are those of whatever cell there is; `engine`
+    runs it.
     Facts for people: `evidence` says whether the framework itself is run against it in the tests, what its project
     publishes (numbers, packing code) is, or only its sources were read; `realigned` whether the output of a reverse
     layer is in the order of its input (None: it has no such layer);
@@ -76,6 +77,7 @@ class Dialect:
     initial: frozenset[str] = frozenset()
     any_equations: bool = False
     outside: tuple[str, ...] = ()
+    together: tuple[str, ...] = ()
     evidence: Literal["run", "published", "cited"] = "run"
     realigned: bool | None = None
     padding: str = ""
@@ -91,8 +93,14 @@ class Dialect:
     def said_outside(self, layer: Layer) -> dict[str, Any]:
         """The options of a layer that are not plain and that the framework holds beside its tensors."""
         recovered = recover_options(layer.cell) if self.outside else None
-        changed = recovered.changed() if recovered else {}
-        return {name: value for name, value in changed.items() if name in self.outside}
+        if recovered is None:
+            return {}
+        one = len({getattr(recovered, name) for name in self.together}) <= 1
+        return {
+            name: value
+            for name, value in recovered.changed().items()
+            if name in self.outside and (one or name not in self.together)
+        }
 
     def assumptions(self, layer: Layer) -> tuple[str, ...]:
         """What a layer's tensors cannot tell, as it is taken: `("activation = tanh", …)`."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import lstm_spec as ls
+from lstm_spec.cells.recovering import recover_options
 from lstm_spec.conformance.delivering import DELIVERIES
 from lstm_spec.dialects import DIALECTS, get
 from tests.conformance.sets import torch_names
@@ -82,7 +83,8 @@ def test_nothing_is_written_when_a_loss_is_refused(tmp_path):
 
 def test_a_loss_that_there_is_not():
     assert refusal(torch_names(), "keras", allow=["two-bias"]) == (
-        "error[allow]: no loss is called two-bias\n  expected two-biases, forget-bias, options"
+        "error[allow]: no loss is called two-bias\n"
+        "  expected two-biases, forget-bias, options, merge, initial-state, lengths"
     )
 
 
@@ -111,7 +113,29 @@ def test_options_beside_tensors():
     )
 
 
+@pytest.mark.parametrize("to", ["keras", "tf-keras"])
+@pytest.mark.parametrize("function", ["relu", "identity", "softsign", "elu(1)", "leaky_relu(0.2)"])
+def test_keras_holds_one_activation_of_g_and_h_beside_its_tensors(to, function):
+    layer, tensors = own(candidate_activation=function, output_activation=function)
+    found = str(recover_options(layer.cell).candidate_activation)
+    assert refusal(tensors, to, layer=layer) == (
+        f"error[loss]: {to} cannot hold all of this layer as it is\n"
+        "  at       arrays\n"
+        f"  because  candidate_activation = {found}, output_activation = {found}: {to} holds this beside its tensors, "
+        "and only tensors are written\n"
+        "  help     --allow options, if that is agreed"
+    )
+    made = ls.convert(tensors, to, layer=layer, allow="options")
+    assert [loss.name for loss in made.losses] == ["options"]
+
+
 EQUATIONS = {
+    ("keras", "output_activation", "relu"): (
+        "error[dialect]: keras computes another h'\n"
+        "  at       arrays\n"
+        "  expected h' = o * tanh(c')\n"
+        "  found    h' = o * relu(c')\n"
+    ),
     ("pytorch", "gate_activation", "hard_sigmoid(1/5, 1/2)"): (
         "error[dialect]: pytorch computes another i\n"
         "  at       arrays\n"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import lstm_spec as ls
+from lstm_spec.conformance.joining import Piece, join_pieces
 from lstm_spec.dialects import get
 from tests.conformance.sets import PLAIN, keras_names, torch_names
 
@@ -82,15 +83,16 @@ def test_other_sizes_are_no_pair():
     assert [c.where for c in made.layers] == ["bi/forward_lstm", "bi/backward_lstm"]
 
 
-def test_a_pair_whose_outputs_are_added_is_none():
-    from lstm_spec.conformance.joining import Piece, join_pieces
-
+def test_a_merge_that_is_not_known_leaves_two_halves():
     layer = ls.lstm(3, 4)
-    pieces = [
-        Piece(f"bi/{turn}_lstm", "keras", layer, layer.random(0), {"merge_mode": "sum"})
-        for turn in ("forward", "backward")
-    ]
-    assert join_pieces(pieces, "f") == tuple(pieces)
+    forward, backward = (
+        Piece(f"bi/{turn}_lstm", "keras", layer.with_(direction=way), layer.random(0), {"merge_mode": "max"})
+        for turn, way in (("forward", "forward"), ("backward", "reverse"))
+    )
+    halves = join_pieces([backward, forward], "f")
+    assert [(half.where, half.half_of) for half in halves] == [("bi/forward_lstm", "bi"), ("bi/backward_lstm", "bi")]
+    words = "the outputs of both directions are merged (merge_mode = max), which no tensor says"
+    assert [[loss.words for loss in half.losses] for half in halves] == [[words]] * 2
 
 
 def test_numbered_layers_that_do_not_fit_are_no_stack():

@@ -130,7 +130,8 @@ def test_one_loss_may_be_named_without_a_list():
     with pytest.raises(OptionError) as caught:
         ls.convert(torch_names(), "keras", allow="two-bias")
     assert str(caught.value) == (
-        "error[allow]: no loss is called two-bias\n  expected two-biases, forget-bias, options"
+        "error[allow]: no loss is called two-bias\n"
+        "  expected two-biases, forget-bias, options, merge, initial-state, lengths"
     )
 
 

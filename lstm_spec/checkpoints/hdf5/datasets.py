@@ -7,6 +7,7 @@ values come later, through `values`. Source: HDF5 file format specification 3.0;
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -91,10 +92,11 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What the walk has found: datasets by path, and the attributes of each group that has some."""
+    """What the walk has found: datasets by path, and of each group that has some its texts and lists of texts."""
 
     datasets: dict[str, Dataset] = field(default_factory=dict)
     attributes: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    lists: dict[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
 
 def _h5py() -> Any:
@@ -105,8 +107,8 @@ def _h5py() -> Any:
     return h5py
 
 
-def walk(root: h5py.File, texts: tuple[str, ...]) -> Contents:
-    """Every dataset of numbers below `root`; of each group the attributes among `texts`.
+def walk(root: h5py.File, texts: tuple[str, ...], lists: tuple[str, ...] = ()) -> Contents:
+    """Every dataset of numbers below `root`; of each group the attributes among `texts` and `lists`.
 
     Raises Malformed for a link that leads elsewhere, values outside of the file, a group within itself, and shapes
     that no array can have.
@@ -121,6 +123,8 @@ def walk(root: h5py.File, texts: tuple[str, ...]) -> Contents:
             _enter(part, path, depth, seen)
             if found := {text: said for text in texts if (said := read_text(part, text, path)) is not None}:
                 contents.attributes[path] = found
+            if listed := {name: named for name in lists if (named := read_texts(part, name, path))}:
+                contents.lists[path] = listed
             names = sorted(_names(part, path, len(stack) + len(contents.datasets)), key=_in_order, reverse=True)
             stack += [(part, inner, f"{path}/{inner}" if path else inner, depth + 1) for inner in names]
         elif hasattr(part, "shape") and (dataset := _dataset(part, path)):
@@ -206,3 +210,32 @@ def read_text(group: Any, name: str, path: str) -> str | None:
     if max(size, len(text)) > MAX_TEXT:
         raise malformed("too-large", f"the attribute {name} is too long", expected=f"at most {MAX_TEXT} characters")
     return text
+
+
+def read_texts(group: Any, name: str, path: str) -> tuple[str, ...]:
+    """A list of texts, also where Keras cuts it into `name0`, `name1`, …; empty where there is none that is read.
+
+    Texts of one fixed length are read, as Keras 1 and 2 write them. Those of variable length (Keras 3, which writes
+    the configuration beside them) may all lie in one place of the file, and be as long together as it likes.
+    """
+    pieces = itertools.takewhile(group.attrs.__contains__, (f"{name}{number}" for number in itertools.count()))
+    found: list[str] = []
+    for piece in [name] if name in group.attrs else pieces:
+        attribute = group.attrs.get_id(piece)
+        size = _fixed_length(attribute)
+        count = attribute.shape[0] if size else 0
+        if count * size > MAX_TEXT:
+            message = f"the attribute {piece} of {safe(path) or 'the file'} is too long"
+            raise malformed("too-large", message, expected=f"at most {MAX_TEXT} characters")
+        found += [value.decode("utf-8", "replace") for value in group.attrs[piece].tolist()] if count else []
+        check_count(len(found))
+    return tuple(found)
+
+
+def _fixed_length(attribute: Any) -> int:
+    """How long each text of a list is; 0 for what is no list, or none of texts of one length."""
+    from h5py import h5t
+
+    kind, shape = attribute.get_type(), attribute.shape
+    is_fixed = kind.get_class() == h5t.STRING and not kind.is_variable_str()
+    return int(kind.get_size()) if is_fixed and shape is not None and len(shape) == 1 else 0

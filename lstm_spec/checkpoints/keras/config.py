@@ -83,7 +83,7 @@ def _walk(
     if kind in KINDS or kind in CELLS:
         yield _described(KINDS.get(kind) or CELLS[kind], table, config, names, places, version)
     elif kind == "Bidirectional":
-        merged = _merge(config)
+        merged = {"half_of": safe("/".join(names), 200), **_merge(config)}
         for one in _both(table, config, names, places, version):
             yield replace(one, attributes={**one.attributes, **merged})
     elif type(layer := config.get("layer")) is dict:  # TimeDistributed and other wrappers

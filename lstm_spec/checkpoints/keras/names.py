@@ -3,13 +3,14 @@
 A file of Keras 3 numbers a layer's variables (`…/lstm/cell/vars/0`); a cell creates kernel, recurrent_kernel and bias
 in that order, so these become `…/lstm/cell/kernel`. Everything else keeps its path in the file, without the group
 `model_weights`. Which configured layer a group is follows from names, and where there are none from the groups' order
-by class. Source: keras/src/saving/saving_lib.py and legacy/saving/legacy_h5_format.py, Keras 3.15.
+by class. The order is the model's: Keras loads an older file by the lists that stand in it, not by names, and a newer
+one by class and number. Source: keras/src/saving/saving_lib.py and legacy/saving/legacy_h5_format.py, Keras 3.15.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lstm_spec.checkpoints.hdf5.datasets import Contents, Dataset
@@ -21,6 +22,7 @@ ORDER = ("kernel", "recurrent_kernel", "bias")
 PARAMETER = re.compile(r"(?s)(?P<group>.+)/(?P<own>recurrent_kernel|kernel|bias)(:0)?")
 KERAS_1 = re.compile(r"(?s)(?P<group>.+)/(?P<layer>[^/]+)_(?P<own>[WUb]_[ifco])(:0)?")
 WEIGHTS = "model_weights/"
+LISTS = LAYER_NAMES, WEIGHT_NAMES = ("layer_names", "weight_names")
 OPTIMIZERS = ("optimizer/", "optimizer_weights/")
 LAYERS = re.compile(r"_layer_checkpoint_dependencies")
 
@@ -41,12 +43,21 @@ class Part:
 
 
 def name_datasets(contents: Contents) -> dict[str, Dataset]:
-    """Each dataset under the name that people know it by."""
+    """Each dataset under the name that people know it by, in the order that the file's lists of them give."""
     named: dict[str, Dataset] = {}
-    for path, dataset in contents.datasets.items():
+    listed = {path: number for number, path in enumerate(_listed(contents))}
+    for path, dataset in sorted(contents.datasets.items(), key=lambda item: listed.get(item[0], len(listed))):
         name = _name(path, contents.datasets)
         named[name if name not in named else path] = dataset
     return named
+
+
+def _listed(contents: Contents) -> Iterator[str]:
+    """The paths of an older file's weights as Keras goes through them: layer by layer, each layer's by its own list."""
+    for root in ("", WEIGHTS):
+        for layer in contents.lists.get(root.rstrip("/"), {}).get(LAYER_NAMES, ()):
+            own = contents.lists.get(f"{root}{layer}", {}).get(WEIGHT_NAMES, ())
+            yield from (f"{root}{layer}/{name}" for name in own)
 
 
 def _name(path: str, datasets: Mapping[str, Dataset]) -> str:
@@ -97,6 +108,14 @@ def match_parts(parts: Iterable[Part], layers: Iterable[Described]) -> dict[str,
         if best[0] > 0 and len(fitting) == 1:
             matched[part.where] = fitting[0]
     return matched
+
+
+def in_model_order(
+    parts: Iterable[Part], matched: Mapping[str, Described], layers: Iterable[Described]
+) -> tuple[Part, ...]:
+    """The cells as the configuration has them, behind them those that it does not know; without one as they are."""
+    numbers = {id(layer): number for number, layer in enumerate(layers)}
+    return tuple(sorted(parts, key=lambda part: numbers.get(id(matched.get(part.where)), len(numbers))))
 
 
 def _score(part: Part, layer: Described) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from lstm_spec.checkpoints.hdf5.datasets import MAX_TEXT, Contents, Source, walk
 from lstm_spec.checkpoints.hdf5.values import Values
 from lstm_spec.checkpoints.keras.config import Configuration, Described, read_configuration
 from lstm_spec.checkpoints.keras.json_data import parse_json
-from lstm_spec.checkpoints.keras.names import Part, find_parts, match_parts, name_datasets
+from lstm_spec.checkpoints.keras.names import LISTS, Part, find_parts, in_model_order, match_parts, name_datasets
 from lstm_spec.checkpoints.shapes import check_count
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.tensors import Operator, Tensor, Tensors
@@ -37,7 +37,7 @@ def read_hdf5(file: File, stream: BufferedReader) -> Tensors:
     """
     source = Source(file)
     with source.opened(stream) as opened:
-        contents = walk(opened, TEXTS)
+        contents = walk(opened, TEXTS, LISTS)
     said = {**contents.attributes.get("", {}), **contents.attributes.get("model_weights", {})}
     version = check_version(said.get("keras_version", ""))
     config = (
@@ -58,7 +58,7 @@ def read_keras(file: File, stream: BufferedReader) -> Tensors:
     config = read_configuration(parse_json(_text(stream, members[CONFIG]), CONFIG), version)
     source = Source(file, members[WEIGHTS])
     with source.opened(stream) as opened:
-        contents = walk(opened, TEXTS)
+        contents = walk(opened, TEXTS, LISTS)
     return _tensors(source, "keras", contents, config)
 
 
@@ -104,8 +104,12 @@ def _tensors(source: Source, format: str, contents: Contents, config: Configurat
     named = name_datasets(contents)
     parts = find_parts(named, contents)
     matched = match_parts(parts, config.layers)
+    if not contents.lists:
+        parts = in_model_order(parts, matched, config.layers)
+    first = dict.fromkeys(name for part in parts for name in part.parameters.values())
     tensors = {
-        name: Tensor(name, d.shape, d.dtype, Values(source, d) if d.is_float else None) for name, d in named.items()
+        name: Tensor(name, d.shape, d.dtype, Values(source, d) if d.is_float else None)
+        for name, d in {name: named[name] for name in (*first, *named)}.items()
     }
     operators = tuple(_operator(part, matched[part.where]) for part in parts if part.where in matched)
     operators += tuple(_turned(part) for part in parts if part.where not in matched and BACKWARD & set(part.classes))

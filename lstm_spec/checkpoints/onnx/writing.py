@@ -8,7 +8,7 @@ the operator cannot express is refused, not left out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,18 +23,25 @@ Array = np.ndarray[Any, Any]
 
 # Opset 14 is the first with `layout`; every runtime of the last years reads it.
 OPSET, IR_VERSION = 14, 8
-INPUTS = ("X", "W", "R", "B", "", "", "", "P")
+INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
+STATES = {"initial_h": "h", "initial_c": "c"}
 # Y (T, D, B, k) → (T, B, D·k), what the next node reads; with layout 1 (B, T, D, k) needs no turning.
 TURNED, JOINED = (0, 2, 1, 3), (0, 0, -1)
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node to be written: its name, its layer of one cell a direction, its weights under our names."""
+    """One node to be written: its name, its layer of one cell a direction, its weights under our names.
+
+    `state` are constants that it begins with, each (B, k) under our names (`l0.h`), `lengths` (B,) is where each sample
+    ends: with them the model takes B samples, no others.
+    """
 
     name: str
     layer: Layer
     weights: Mapping[str, Array]
+    state: Mapping[str, Array] = field(default_factory=dict)
+    lengths: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +130,8 @@ def _wired(chain: Chain) -> Iterator[_Part]:
         layer, held = _hold(node)
         arrays = {tensor.name: np.ascontiguousarray(tensor.pack(held)) for tensor in ONNX.tensors(layer)}
         dtype = next(iter(arrays.values())).dtype
-        shapes = _shapes(layer)
+        arrays |= _constants(node, layer)
+        shapes = _shapes(layer, _samples(node))
         inputs = [f"{own}{role}" if role in arrays else "" for role in INPUTS]
         outputs = (above, f"{own}Y_h", f"{own}Y_c")
         attributes = dict(sorted(node_attributes(layer).items()))
@@ -155,9 +163,27 @@ def _hold(node: Node) -> tuple[Layer, Mapping[str, Array]]:
     return hold_weights(node.layer, node.weights)
 
 
-def _shapes(layer: Layer) -> dict[str, tuple[Any, ...]]:
-    """What goes in and out, T and B left open."""
+def _constants(node: Node, layer: Layer) -> dict[str, Array]:
+    """The lengths and the states that it begins with, cells on an axis of their own."""
+    found = {} if node.lengths is None else {"sequence_lens": node.lengths.astype("int32")}
+    for role, state in STATES.items():
+        own = {member.prefix: node.state.get(f"{member.prefix}.{state}") for member in layer.members}
+        given = [array for array in own.values() if array is not None]
+        if given:
+            cells = [np.zeros_like(given[0]) if array is None else array for array in own.values()]
+            found[role] = np.stack(cells, axis=1 if layer.layout == "batch" else 0)
+    return found
+
+
+def _samples(node: Node) -> Any:
+    """B: open, or the number of samples of its constants."""
+    constants = [*node.state.values(), *([] if node.lengths is None else [node.lengths])]
+    return constants[0].shape[0] if constants else "B"
+
+
+def _shapes(layer: Layer, b: Any) -> dict[str, tuple[Any, ...]]:
+    """What goes in and out, T left open."""
     n, k, d = (int(size) for size in (layer.sizes["n"], layer.sizes["k"], layer.directions))
     if layer.layout == "batch":
-        return {"X": ("B", "T", n), "Y": ("B", "T", d, k), "Y_h": ("B", d, k), "Y_c": ("B", d, k)}
-    return {"X": ("T", "B", n), "Y": ("T", d, "B", k), "Y_h": (d, "B", k), "Y_c": (d, "B", k)}
+        return {"X": (b, "T", n), "Y": (b, "T", d, k), "Y_h": (b, d, k), "Y_c": (b, d, k)}
+    return {"X": ("T", b, n), "Y": ("T", d, b, k), "Y_h": (d, b, k), "Y_c": (d, b, k)}

@@ -63,6 +63,35 @@ def test_names_in_the_order_of_their_numbers(write):
     assert list(tensors) == ["lstm_1", "lstm_2", "lstm_10", "lstm_11"]
 
 
+def test_names_in_the_order_of_a_keras_list(write):
+    """Texts of one length, layer by layer; a list of another kind orders nothing."""
+
+    def make(file, texts):
+        for layer in "ab":
+            file[f"{layer}/w"], file[f"{layer}/v"] = np.zeros((2, 1), "f4")
+            file[layer].attrs["weight_names"] = texts(["w", "v", "nowhere"])
+        file.attrs["layer_names"] = texts(["b", "nowhere", "a"])
+
+    def names(texts):
+        return list(read_tensors(write("m.h5", made(lambda file: make(file, texts)))))
+
+    assert names(lambda texts: np.array(texts, "S")) == ["b/w", "b/v", "a/w", "a/v"]
+    for other in (["b", "a"], np.array([["b", "a"]], "S"), "b", h5py.Empty("S3"), np.zeros(0), 7):
+        assert names(lambda _, other=other: other) == ["a/v", "a/w", "b/v", "b/w"]
+
+
+def test_a_list_that_is_too_long(write):
+    def make(file):
+        file.attrs["layer_names"] = np.zeros(17, "S1000000")
+
+    path = write("m.h5", made(make, libver="latest"))
+    assert message(path) == (
+        "error[too-large]: the attribute layer_names of the file is too long\n"
+        f"  at       {path}\n"
+        "  expected at most 16000000 characters"
+    )
+
+
 def test_what_is_no_array_of_numbers_is_no_tensor(write):
     def make(file):
         file["text"] = "x"
