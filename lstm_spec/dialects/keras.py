@@ -27,6 +27,8 @@ KERAS = Dialect(
     separator="/",
     batch_first=True,
     states_apart=True,
+    ranks=(3,),
+    step_ranks=(2,),
     outside=("gate_activation",),
     engine="keras",
     assumed=(("activation = tanh", ""), ("recurrent_activation = sigmoid", ""), ("go_backwards = False", "")),
