@@ -1,7 +1,7 @@
 """What someone is about to hand to a layer (x, h, c) held against what the layer derives, before a framework sees it.
 
-Shapes: of an array, a tensor, or the shape itself; and of PyTorch's tensors the dtype. A swap that the shapes show is
-named; one that they cannot show, because two sizes are the same number, is a warning.
+Shapes: of an array, a tensor, or the shape itself; and the dtype, where the framework converts none. A swap that the
+shapes show is named; one that they cannot show, because two sizes are the same number, is a warning.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from operator import index
 from typing import Any
 
+from lstm_spec.conformance.numbers import NARROWEST
 from lstm_spec.conformance.readings import Reading
 from lstm_spec.dialects import Dialect
 from lstm_spec.errors import Finding, OptionError, safe
@@ -19,6 +20,16 @@ from lstm_spec.layers.layer import Layer
 Shape = tuple[int, ...]
 Wanted = tuple[int | None, ...]  # None for a size that nothing says
 STATES = ("h", "c")
+Dtype = tuple[str, str]  # whose array it is, and what it holds
+# Who converts no array: by dialect, of whose arrays, what it does, and what to write.
+RAISING: dict[str, tuple[str, str, str]] = {
+    "pytorch": (
+        "torch",
+        "PyTorch converts neither x nor a state to the dtype of the weights, and raises",
+        "{}.to(torch.{})",
+    ),
+    "onnx": ("numpy", "ONNX Runtime converts no input to the dtype of the model, and raises", "{}.astype({!r})"),
+}
 BATCH_FIRST = "its first axis counts samples: batch_first moves x, never the state"
 
 
@@ -44,23 +55,56 @@ def shape_of(name: str, value: Any) -> Shape:
     return shape
 
 
-def dtype_of(value: Any) -> str:
-    """The dtype of a PyTorch tensor, as `float32`; "" of anything else: arrays are converted on their way."""
-    own = type(value).__module__.partition(".")[0] == "torch" and hasattr(value, "dtype")
-    return str(value.dtype).rpartition(".")[2] if own else ""
+def dtype_of(value: Any) -> Dtype:
+    """Whose array it is, and its dtype: `("torch", "float32")`; both empty for a shape and for anything else."""
+    package = type(value).__module__.partition(".")[0]
+    package = {"jaxlib": "jax"}.get(package, package)
+    own = package in ("torch", "numpy", "jax") and hasattr(value, "dtype")
+    return (package, str(value.dtype).rpartition(".")[2]) if own else ("", "")
 
 
-def hold_dtypes(given: dict[str, str], dtype: str, at: str) -> list[Finding]:
-    """A finding for each of x, h and c that PyTorch would refuse: it converts nothing.
+def hold_dtypes(given: dict[str, Dtype], reading: Reading, dtype: str, at: str) -> list[Finding]:
+    """A finding for each of x, h and c that the framework would raise on, where the layer has one dtype.
 
-    An answer only where the layer has one dtype.
+    PyTorch and ONNX Runtime convert nothing. Keras, Equinox, MLX and tinygrad do, and so does JAX with NumPy's arrays.
     """
-    because = "PyTorch converts neither x nor a state to the dtype of the weights, and raises"
-    return [
-        Finding("dtype", f"{name} is {found}", f"{at} : {name}", dtype, found, because, f"{name}.to(torch.{dtype})")
-        for name, found in given.items()
-        if found and "," not in dtype and found != dtype
-    ]
+    if "," in dtype:
+        return []
+    if RAISING.get(reading.dialect.name):
+        package, because, help = RAISING[reading.dialect.name]
+        wrong = {name: found for name, (owner, found) in given.items() if owner == package and found != dtype}
+        return [
+            Finding("dtype", f"{name} is {found}", f"{at} : {name}", dtype, found, because, help.format(name, dtype))
+            for name, found in wrong.items()
+        ]
+    said = reading.operator.attributes if reading.operator else {}
+    return list(_hold_carry(given, dtype, said.get("dtype"), at)) if said.get("step") is False else []
+
+
+def _hold_carry(given: dict[str, Dtype], dtype: str, computed: str | None, at: str) -> Iterator[Finding]:
+    """What Flax's RNN raises on: its scan wants the carry to leave a step in the dtype that it came in.
+
+    A step computes in the cell's own dtype, or in what x and the weights are promoted to; the carry joins that.
+    """
+    own = {name: found for name, (owner, found) in given.items() if owner == "jax" and found in NARROWEST}
+    states = {name: own[name] for name in STATES if name in own}
+    carry = [own.get(name, dtype) for name in STATES]
+    inside = [computed] if computed else [dtype, own.get("x", dtype)]
+    leaves = _promoted([*inside, *carry])
+    because = f"a step of it leaves a carry of {leaves}, and the scan of nnx.RNN raises on another than came in"
+    for name, found in states.items():
+        if found != leaves:
+            help = f"{name}.astype({leaves!r})"
+            yield Finding("dtype", f"{name} is {found}", f"{at} : {name}", leaves, found, because, help)
+    if len(states) < len(STATES) and dtype != leaves and "x" in own:
+        help = f"x.astype({dtype!r}), or a whole initial carry of {leaves}"
+        yield Finding("dtype", f"x is {own['x']}", f"{at} : x", dtype, own["x"], because, help)
+
+
+def _promoted(dtypes: list[str]) -> str:
+    """What JAX makes of them together: the widest, and float32 of the two halves."""
+    halves = {"float16", "bfloat16"}
+    return max([*dtypes, *["float32"] * (halves <= set(dtypes))], key=NARROWEST.index)
 
 
 def hold_arguments(given: dict[str, Shape], reading: Reading, layer: Layer, at: str, facts: Dialect) -> list[Finding]:

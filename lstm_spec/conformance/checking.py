@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from lstm_spec.checkpoints.listing import list_models
-from lstm_spec.conformance.arguments import Shape, dtype_of, hold_arguments, hold_dtypes, shape_of
+from lstm_spec.conformance.arguments import Dtype, Shape, dtype_of, hold_arguments, hold_dtypes, shape_of
 from lstm_spec.conformance.collecting import check_each
 from lstm_spec.conformance.contract import Promise, hold_report, read_contract
 from lstm_spec.conformance.custom import read_custom
@@ -81,7 +81,7 @@ def check(
 
 def _check(
     tensors: Tensors,
-    given: dict[str, tuple[Shape, str]],
+    given: dict[str, tuple[Shape, Dtype]],
     at: str | None,
     dialect: str | None,
     cell: Cell | Layer | None,
@@ -110,7 +110,7 @@ def _check(
 
 
 def _hold_given(
-    given: dict[str, tuple[Shape, str]], at: str | None, read: list[tuple[Reading, FoundLayer]], tensors: Tensors
+    given: dict[str, tuple[Shape, Dtype]], at: str | None, read: list[tuple[Reading, FoundLayer]], tensors: Tensors
 ) -> list[Finding]:
     """What is wrong with x, h and c for the layer that they are handed to, if its sizes are known."""
     if not read:
@@ -122,7 +122,10 @@ def _hold_given(
     facts = DIALECTS.get(tensors.format, reading.dialect) if tensors.live is not None else reading.dialect
     shapes = {name: shape for name, (shape, _) in given.items()}
     dtypes = {name: dtype for name, (_, dtype) in given.items()}
-    return [*hold_arguments(shapes, reading, found.layer, where, facts), *hold_dtypes(dtypes, found.dtype, where)]
+    return [
+        *hold_arguments(shapes, reading, found.layer, where, facts),
+        *hold_dtypes(dtypes, reading, found.dtype, where),
+    ]
 
 
 def _taking(

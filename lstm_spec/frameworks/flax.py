@@ -63,6 +63,7 @@ def _operators(module: Any, names: Mapping[int, str]) -> Iterator[Operator]:
         own = {_path(path): names[id(part)] for path, part in nnx.iter_graph(cell) if isinstance(part, nnx.Param)}
         said: Said = {option: _named(getattr(cell, option)) for option in FUNCTIONS}
         said |= tell_overridden(cell, [getattr(nnx, name) for name in CELLS], ("__call__",))
+        said |= {} if cell.dtype is None else {"dtype": np.dtype(cell.dtype).name}
         users = runs.get(id(cell), {})
         said |= next(iter(users.values()), {"step": True})
         if any(user != next(iter(users.values())) for user in users.values()):

@@ -230,26 +230,3 @@ def test_layers_that_take_the_same_need_no_name():
     same = torch_names("encoder.") | torch_names("decoder.")
     assert told(same, x=(7, 5, 3), h=(1, 5, 4)) == []
     assert [text.splitlines()[1] for text in told(same, x=(7, 5, 4))] == ["  at       arrays : encoder : x"]
-
-
-def test_pytorch_converts_no_dtype():
-    """What its layer would raise on; NumPy's arrays are converted on their way, whoever takes them there."""
-    torch = pytest.importorskip("torch", reason="torch is not installed")
-    layer = torch.nn.LSTM(3, 4)
-    x = torch.zeros(7, 5, 3, dtype=torch.float64)
-    with pytest.raises((ValueError, RuntimeError), match="dtype"):
-        layer(x)
-    (finding,) = ls.check(layer, x, numbers=False).findings
-    assert str(finding) == (
-        "error[dtype]: x is float64\n"
-        "  at       LSTM : x\n"
-        "  expected float32\n"
-        "  found    float64\n"
-        "  because  PyTorch converts neither x nor a state to the dtype of the weights, and raises\n"
-        "  help     x.to(torch.float32)"
-    )
-    state = torch.zeros(1, 5, 4, dtype=torch.float16)
-    codes = [f.message for f in ls.check(layer, x.float(), state, state, numbers=False).findings]
-    assert codes == ["h is float16", "c is float16"]
-    assert ls.check(layer, x.float(), state.float(), state.float(), numbers=False).findings == ()
-    assert ls.check(layer, x.numpy(), numbers=False).findings == ()
