@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from lstm_spec.checkpoints.listing import list_models
-from lstm_spec.conformance.arguments import Shape, dtype_of, hold_arguments, hold_dtypes, shape_of
+from lstm_spec.conformance.arguments import Dtype, Shape, dtype_of, hold_arguments, hold_dtypes, shape_of
 from lstm_spec.conformance.collecting import check_each
 from lstm_spec.conformance.contract import Contract, hold_report, read_contract
 from lstm_spec.conformance.custom import read_custom
@@ -26,7 +26,7 @@ from lstm_spec.conformance.recognizing import recognize
 from lstm_spec.conformance.report import Agreement, FoundLayer, Report, Row, shape_text
 from lstm_spec.conformance.solving import solve
 from lstm_spec.conformance.sources import open_source
-from lstm_spec.dialects import get
+from lstm_spec.dialects import DIALECTS, get
 from lstm_spec.errors import Finding, OptionError, safe
 from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.tensors import Tensors
@@ -46,25 +46,31 @@ def check(
     numbers: bool = True,
     contract: str | Contract | None = None,
     step: Any = None,
+    at: str | None = None,
 ) -> Report:
     """What a file, a dict of arrays or a live layer holds, held against the derivation; `ls.check`.
 
     A path may be a directory, a pattern (`models/*.onnx`) or a URL that fsspec reads; several files make one report.
     `x`, `h` and `c`, arrays or shapes, are held against the layer too, before a framework sees them: (T, B, n) or
-    (B, T, n) as the layer is laid out, and (L·D, B, width). `dialect` reads in that dialect only; `cell` is a cell of
+    (B, T, n) as the layer is laid out, and (L·D, B, width); `at` names the one of several layers that they are for.
+    `dialect` reads in that dialect only; `cell` is a cell of
     your own, whose tensors bear its names; `numbers` compares with the framework's forward pass where it is installed;
     `contract` is what `write_contract` wrote of another file, or what `read_contract` made of it; `step` is one
     recorded step, as `identify` takes it, that one of the layers must compute.
     Raises FileError when the source cannot be read, TensorError when it holds no LSTM at all or the step is none,
-    OptionError for an argument without a shape, and for a step beside a cell of your own.
+    OptionError for an argument without a shape, for arguments that one of several layers would take and none is named,
+    and for a step beside a cell of your own.
     """
     arguments = {name: value for name, value in {"x": x, "h": h, "c": c}.items() if value is not None}
     given = {name: (shape_of(name, value), dtype_of(value)) for name, value in arguments.items()}
+    if at is not None and not given:
+        help = "check(layer, x, h, c, at=…); without them every layer is checked"
+        raise OptionError(Finding("at", "at names the layer that x, h and c are for, and there are none", help=help))
     held = read_contract(contract) if isinstance(contract, str) else contract
     if step is not None and cell is not None:
         raise OptionError(Finding("options", "a recorded step does not go with a cell of your own", help=RUN_IT))
     recorded = None if step is None else read_step(step)
-    check_one = partial(_check, given=given, dialect=dialect, cell=cell, numbers=numbers, step=recorded)
+    check_one = partial(_check, given=given, at=at, dialect=dialect, cell=cell, numbers=numbers, step=recorded)
     path = os.fsdecode(source) if isinstance(source, str | os.PathLike) else ""
     models = list_models(path) if path else None
     report = check_one(open_source(source)) if models is None else check_each(path, models, check_one)
@@ -73,7 +79,8 @@ def check(
 
 def _check(
     tensors: Tensors,
-    given: dict[str, tuple[Shape, str]],
+    given: dict[str, tuple[Shape, Dtype]],
+    at: str | None,
     dialect: str | None,
     cell: Cell | Layer | None,
     numbers: bool,
@@ -90,16 +97,49 @@ def _check(
         layer, more = _check_reading(reading, tensors, numbers)
         layers.append(layer)
         findings += more
-        if given and not layer.layer.open_letters:
-            at = place(tensors, reading.where)
-            findings += hold_arguments({name: shape for name, (shape, _) in given.items()}, reading, layer.layer, at)
-            findings += hold_dtypes({name: dtype for name, (_, dtype) in given.items()}, layer.dtype, at)
+    if given:
+        findings += _hold_given(given, at, list(zip(recognized.readings, layers, strict=True)), tensors)
     if step is not None and (recognized.readings or not findings):
         sound = [(r, found.layer) for r, found in zip(recognized.readings, layers, strict=True) if _is_sound(r, found)]
         held, more = hold_step(step, sound, tensors)
         layers = [replace(found, recorded=held.get(found.where)) for found in layers]
         findings += more
     return Report(tensors.origin, tuple(layers), tuple(findings), recognized.other)
+
+
+def _hold_given(
+    given: dict[str, tuple[Shape, Dtype]], at: str | None, read: list[tuple[Reading, FoundLayer]], tensors: Tensors
+) -> list[Finding]:
+    """What is wrong with x, h and c for the layer that they are handed to, if its sizes are known."""
+    if not read:
+        return []
+    reading, found = _taking(tuple(given), at, read, tensors)
+    if found.layer.open_letters:
+        return []
+    where = place(tensors, reading.where)
+    facts = DIALECTS.get(tensors.format, reading.dialect) if tensors.live is not None else reading.dialect
+    shapes = {name: shape for name, (shape, _) in given.items()}
+    dtypes = {name: dtype for name, (_, dtype) in given.items()}
+    return [
+        *hold_arguments(shapes, reading, found.layer, where, facts),
+        *hold_dtypes(dtypes, reading, found.dtype, where),
+    ]
+
+
+def _taking(
+    names: tuple[str, ...], at: str | None, read: list[tuple[Reading, FoundLayer]], tensors: Tensors
+) -> tuple[Reading, FoundLayer]:
+    """The layer of that name; without a name the only one, or the first where all take the same."""
+    by_name = {reading.where: (reading, found) for reading, found in read}
+    known = ", ".join(safe(name) for name in by_name)
+    if at is not None and at not in by_name:
+        raise OptionError(Finding("at", f"there is no layer {safe(at)}", safe(tensors.origin), known))
+    takes = {(r.dialect.name, f.layer.given, f.layer.layers, f.layer.directions, f.layer.layout) for r, f in read}
+    if at is None and len(takes) > 1:
+        message = f"there are {len(read)} layers, and they do not take the same {', '.join(names)}"
+        help = 'name the one that takes it: at="…"'
+        raise OptionError(Finding("several", message, safe(tensors.origin), found=known, help=help))
+    return read[0] if at is None else by_name[at]
 
 
 def _is_sound(reading: Reading, found: FoundLayer) -> bool:
@@ -128,8 +168,8 @@ def _merge(reading: Reading, layer: Layer) -> str:
 
 
 def _assumed(reading: Reading, layer: Layer, tensors: Tensors) -> tuple[str, ...]:
-    """The options that nobody said. An ONNX node that does not say one has the default of the operator's definition."""
-    if reading.operator and tensors.format == "onnx":
+    """The options that nobody said: a live layer says all, and an ONNX node is defined where it does not say one."""
+    if reading.operator and (tensors.format == "onnx" or tensors.live is not None):
         return ()
     said = reading.operator.attributes if reading.operator else {}
     return tuple(text for text in reading.dialect.assumptions(layer) if text.partition(" = ")[0] not in said)

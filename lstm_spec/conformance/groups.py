@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from lstm_spec.cells.family import LstmOptions, lstm_cell
-from lstm_spec.conformance.keras_options import read_keras_options
+from lstm_spec.conformance.live_options import read_options
 from lstm_spec.conformance.numbered import LAYER_SAYS, Key, number_cells
 from lstm_spec.conformance.operators import apply_live_options
 from lstm_spec.conformance.readings import KINDS, Reading, place
@@ -108,7 +108,7 @@ def read_group(group: Group, tensors: Tensors) -> Reading | Finding:
         numbers = ", ".join(map(str, absent[:5]))
         message = f"layer {numbers} is missing between 0 and {layers - 1}"
         return Finding("layers", message, at, help="a stack is numbered without gaps")
-    said, problems = read_keras_options(operator, at)
+    said, problems = read_options(operator, at)
     options = dialect.options(group.kinds) | said
     layer = Layer(lstm_cell(LstmOptions(**options)), layers=layers, layout="batch" if dialect.batch_first else "time")
     layer = layer.with_(direction=_direction(group, found, layer, tensors))

@@ -75,7 +75,7 @@ def compare_numbers(reading: Reading, layer: Layer, tensors: Tensors) -> Agreeme
     """The largest difference between our output and states and the framework's, or why there is none to be had."""
     engine = reading.dialect.engine
     if not engine:
-        return Agreement("", reason=_why_no_engine(reading))
+        return Agreement("", reason=_why_no_engine(reading, tensors))
     if len(layer.members) > MOST_CELLS:
         return Agreement(engine, reason=f"{len(layer.members)} cells are more than {MOST_CELLS}")
     if not installed(engine):
@@ -113,8 +113,8 @@ def compare_numbers(reading: Reading, layer: Layer, tensors: Tensors) -> Agreeme
         return Agreement(engine, difference, limit)
 
 
-def _why_no_engine(reading: Reading) -> str:
-    if reading.operator is None:
+def _why_no_engine(reading: Reading, tensors: Tensors) -> str:
+    if reading.operator is None or tensors.live is not None:
         own = reading.dialect.any_equations
         return "these tensors are this package's own" if own else f"no {reading.dialect.name} is run here"
     if reading.operator.kind == "LSTM cell":

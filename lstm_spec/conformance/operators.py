@@ -53,7 +53,7 @@ def apply_live_options(layer: Layer, operator: Operator | None) -> Layer:
     if "batch_first" in said:
         layer = layer.with_(layout="batch" if said["batch_first"] else "time")
     if said.get("go_backwards"):
-        layer = layer.with_(direction="reverse", realign=False)
+        layer = layer.with_(direction="reverse", realign=bool(said.get("keep_order")))
     if said.get("return_sequences") is False:
         layer = layer.with_(output="last")
     return layer

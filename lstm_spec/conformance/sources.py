@@ -15,8 +15,8 @@ from lstm_spec.frameworks import is_known_to_numpy, not_checkable
 from lstm_spec.layers.tensors import Tensor, Tensors
 
 # the package that a live object's class comes from → the module that reads it
-LIVE = {"torch": "lstm_spec.frameworks.torch", "keras": "lstm_spec.frameworks.keras"}
-LIVE |= dict.fromkeys(("equinox", "flax", "mlx", "tinygrad"), "lstm_spec.frameworks.trees")
+LIVE = {name: f"lstm_spec.frameworks.{name}" for name in ("torch", "keras", "flax")}
+LIVE |= dict.fromkeys(("equinox", "mlx", "tinygrad"), "lstm_spec.frameworks.trees")
 MOST_NESTED = 32
 
 

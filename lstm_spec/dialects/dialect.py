@@ -33,7 +33,9 @@ class Dialect:
     Layout: `directions` says whether a second direction has names of its own or lies on a leading axis, before which a
     `layer_axis` may stand, and `reverse_alone` whether it may stand without the first. `batch_first` is the layout its
     layers take unless told otherwise; `states` come in this order, each alone (`states_apart`) or with all cells of the
-    layer on the axis `states_axis`.
+    layer on the axis `states_axis`. `ranks` are those of x that a layer takes, 2 being one sample, (T, n); `step_ranks`
+    those that a cell alone takes, 1 being one sample, (n,); none where it has no layer, or no cell; with `more_axes`
+    what stands in front of them counts samples too.
     Equations: `constants` are options that every cell of it has and no tensor shows; `entails` is a second one that a
     kind of tensor says, beside the `option` of its packing; `missing` is what it says when
     none of some kinds of tensors is there; `assumed` are options that leave no trace in its tensors, each with the
@@ -67,6 +69,9 @@ class Dialect:
     states: tuple[str, ...] = ("h", "c")
     states_apart: bool = False
     states_axis: int = 0
+    ranks: tuple[int, ...] = (3, 2)
+    step_ranks: tuple[int, ...] = (2, 1)
+    more_axes: bool = False
     engine: str = ""
     reverse_alone: bool = False
     constants: Mapping[str, Any] = field(default_factory=dict)

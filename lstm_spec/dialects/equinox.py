@@ -24,6 +24,8 @@ EQUINOX = Dialect(
     template="{tensor}",
     claims=frozenset({"weight_ih", "weight_hh", "bias"}),
     states_apart=True,
+    ranks=(),
+    step_ranks=(1,),
     assumed=(("gates i, f, g, o; in Core ML, with the same names, they are i, f, o, z", ""),),
     traps=(
         "it takes one sample, x (n,): a batch goes through jax.vmap",

@@ -32,6 +32,7 @@ _dialect = partial(
     separator="/",
     states=("c", "h"),
     states_apart=True,
+    more_axes=True,
     batch_first=True,
     assumed=(("gate_fn = sigmoid, activation_fn = tanh", ""),),
     realigned=False,

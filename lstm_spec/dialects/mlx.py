@@ -24,5 +24,7 @@ MLX = Dialect(
     claims=frozenset({"Wx", "Wh"}),
     batch_first=True,
     states_apart=True,
+    step_ranks=(),
+    more_axes=True,
     traps=("it returns two sequences, all h and all c, and no state",),
 )

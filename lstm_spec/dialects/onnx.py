@@ -29,6 +29,8 @@ ONNX = Dialect(
     dead={"f": "f = 1 - i"},
     outside=("gate_activation", "candidate_activation", "output_activation", "clip"),
     engine="onnxruntime",
+    ranks=(3,),
+    step_ranks=(),
     realigned=True,
     padding="zero (sequence_lens)",
     traps=(

@@ -24,5 +24,7 @@ TINYGRAD = Dialect(
     template="{tensor}",
     claims=frozenset(),
     states_apart=True,
+    ranks=(),
+    step_ranks=(2,),
     traps=("names and packing are those of PyTorch's LSTMCell: unasked, its files are read as pytorch",),
 )

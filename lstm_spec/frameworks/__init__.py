@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 
 from lstm_spec.errors import Finding, MissingPackageError, TensorError, safe
 from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.tensors import Tensor
 
 Array = np.ndarray[Any, Any]
 
@@ -62,6 +64,35 @@ def is_known_to_numpy(dtype: str) -> bool:
         return np.dtype(dtype).kind in "biufc"
     except TypeError:
         return False
+
+
+def tensor_of_array(name: str, value: Any, dtype: str) -> Tensor:
+    """One array of a live module, whatever package it is of; a copy is made when its values are loaded."""
+    load = partial(_values, value) if is_known_to_numpy(dtype) else None
+    return Tensor(name, tuple(map(int, value.shape)), dtype, load)
+
+
+def _values(value: Any) -> Array:
+    return np.array(value.numpy() if hasattr(value, "numpy") else value)
+
+
+def name_function(function: Any, owners: Iterable[Any]) -> str:
+    """The name that one of the owners has a function under; `module.name` of somebody's own, whatever it is called.
+
+    The object decides: a function that calls itself tanh need not be one.
+    """
+    name = getattr(function, "__name__", type(function).__name__)
+    if any(getattr(owner, name, None) is function for owner in owners):
+        return str(name)
+    return f"{getattr(function, '__module__', None) or type(function).__module__}.{name}"
+
+
+def tell_overridden(part: Any, known: Iterable[type], methods: Iterable[str]) -> dict[str, str]:
+    """`{"overrides": "Mine.call"}` where a class of somebody's own computes in its own way; else nothing."""
+    base = next(owner for owner in known if isinstance(part, owner))
+    own = type(part)
+    found = [method for method in methods if getattr(own, method, None) is not getattr(base, method, None)]
+    return {"overrides": f"{own.__name__}.{found[0]}"} if found else {}
 
 
 def installed(engine: str) -> bool:

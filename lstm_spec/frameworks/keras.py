@@ -6,6 +6,7 @@ output in that order.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -14,11 +15,23 @@ import numpy as np
 
 from lstm_spec.dialects.keras_activations import HARD_SIGMOIDS, function_of
 from lstm_spec.errors import Finding, MissingPackageError, TensorError, safe
-from lstm_spec.frameworks import Array, Refused, Request, is_known_to_numpy, named_states, not_checkable
+from lstm_spec.frameworks import (
+    Array,
+    Refused,
+    Request,
+    is_known_to_numpy,
+    name_function,
+    named_states,
+    not_checkable,
+    tell_overridden,
+)
 from lstm_spec.layers.tensors import Operator, Tensor, Tensors
 
 # A layer stands before its cell: it says more.
 KINDS = {"LSTM": "LSTM", "LSTMCell": "LSTM", "GRU": "GRU", "SimpleRNN": "RNN"}
+OPTIONS = ("units", "use_bias", "go_backwards", "return_sequences")
+FUNCTIONS = ("activation", "recurrent_activation")
+METHODS = ("__call__", "call", "inner_loop")  # what computes
 # Keras 3.15: sigmoid and tanh of float64 come back rounded (3e-8), on JAX even with JAX_ENABLE_X64.
 SINGLE = ("numpy", "jax")
 
@@ -48,7 +61,8 @@ def read_live(layer: Any) -> Tensors:
         )
         raise TensorError(found)
     tensors = {v.path: _tensor(v) for v in layer.weights}
-    return Tensors(layer.name, "keras", tensors, tuple(_operators(layer)), tuple(_unequal(layer)), live=layer)
+    findings = (*_unequal(layer), *_stateful(layer))
+    return Tensors(layer.name, "keras", tensors, tuple(_operators(layer)), findings, live=layer)
 
 
 def _tensor(variable: Any) -> Tensor:
@@ -70,12 +84,65 @@ def _to_numpy(value: Any) -> Array:
 
 def _operators(layer: Any) -> Iterator[Operator]:
     kinds = {getattr(_keras().layers, name): kind for name, kind in KINDS.items()}
+    around = _around(layer)
     for part in layer._flatten_layers(include_self=True):
-        kind = next((kind for known, kind in kinds.items() if isinstance(part, known)), None)
-        if kind and part.weights:
+        known = next((known for known in kinds if isinstance(part, known)), None)
+        if known and part.weights:
             own = {v.name: v.path for v in part.weights}
             where = next(iter(own.values())).rpartition("/")[0]
-            yield Operator(kind, where, own, part.get_config() | {"keras_version": _keras().__version__})
+            yield Operator(kinds[known], where, own, _said(part, known) | around.get(id(part), {}))
+
+
+def _said(part: Any, known: type) -> dict[str, Any]:
+    """What a layer or a cell says of itself, asked of the object: a configuration knows functions by name only."""
+    keras = _keras()
+    said = {option: getattr(part, option) for option in OPTIONS if hasattr(part, option)}
+    owners = (keras.activations, keras.ops)
+    said |= {o: name_function(getattr(part, o), owners) for o in FUNCTIONS if hasattr(part, o)}
+    cell = getattr(part, "cell", None)
+    if isinstance(cell, keras.layers.LSTMCell):
+        said |= tell_overridden(cell, [keras.layers.LSTMCell], METHODS)
+    is_cell = known is keras.layers.LSTMCell
+    return said | tell_overridden(part, [known], METHODS) | {"step": is_cell, "keras_version": keras.__version__}
+
+
+def _around(layer: Any) -> dict[int, dict[str, Any]]:
+    """By the identity of a layer or a cell: what the layers around it say, an RNN of cells or a Bidirectional.
+
+    Of cells on each other the first takes the sequence from its end, and the last gives only the last step.
+    """
+    layers = _keras().layers
+    whole = tuple(getattr(layers, name) for name in KINDS)  # each with a cell that it says all about
+    around: dict[int, dict[str, Any]] = defaultdict(dict)
+    for part in layer._flatten_layers(include_self=True):
+        if isinstance(part, layers.Bidirectional):
+            said = {} if part.merge_mode == "concat" else {"merge_mode": str(part.merge_mode or "none")}
+            said |= tell_overridden(part, [layers.Bidirectional], METHODS)
+            for side in (part.forward_layer, part.backward_layer):
+                for inside in side._flatten_layers(include_self=True):
+                    around[id(inside)] |= said
+        elif isinstance(part, layers.RNN) and not isinstance(part, whole):
+            cells = getattr(part.cell, "cells", [part.cell])
+            for cell in cells:
+                around[id(cell)] |= {"step": False, "go_backwards": False, "return_sequences": True}
+                around[id(cell)] |= tell_overridden(part, [layers.RNN], METHODS)
+            around[id(cells[0])]["go_backwards"] = part.go_backwards
+            around[id(cells[-1])]["return_sequences"] = part.return_sequences
+    return around
+
+
+def _stateful(layer: Any) -> Iterator[Finding]:
+    """A warning for a layer that goes on from the states of its last call, which no layer of ours does unasked."""
+    for part in layer._flatten_layers(include_self=True):
+        held = getattr(part, "states", None) if getattr(part, "stateful", False) else None
+        if any(_values(state).any() for state in _leaves(held)):
+            message = f"{safe(part.name, 60)} is stateful, and holds the states of its last call"
+            help = "reset_state() forgets them; or pass them where the layer runs, no state means zeros"
+            yield Finding("stateful", message, safe(layer.name), help=help, severity="warning")
+
+
+def _leaves(states: Any) -> list[Any]:
+    return [] if states is None else _keras().tree.flatten(states)
 
 
 def _unequal(layer: Any) -> Iterator[Finding]:

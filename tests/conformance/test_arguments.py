@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import lstm_spec as ls
+from lstm_spec.errors import OptionError
 from tests.conformance.sets import keras_names, torch_names
 
 STACK = torch_names(layers=2)  # n = 3, k = 4: two cells
@@ -26,6 +27,9 @@ def told(source, **given):
         (torch_names(cell=True), {"x": (5, 3), "h": (5, 4), "c": (5, 4)}),
         (keras_names(), {"x": (5, 7, 3), "h": (5, 4), "c": (5, 4)}),
         (torch_names(both=True), {"x": np.zeros((7, 5, 3)), "h": np.zeros((2, 5, 4))}),
+        (STACK, {"h": (2, 4), "c": (2, 4)}),
+        (torch_names(cell=True), {"x": (3,), "h": (4,), "c": (4,)}),
+        (STACK, {"x": (np.int64(7), np.int32(5), 3)}),
     ],
 )
 def test_what_fits(source, given):
@@ -160,6 +164,18 @@ def test_what_has_no_shape():
             "  help     one array each: check(layer, x, h, c)",
         ),
         (
+            {"x": (7.0, 2, 5)},
+            "error[type]: x has a size that is no whole number\n"
+            "  expected an array, or a shape\n"
+            "  found    (7.0, 2, 5)",
+        ),
+        (
+            {"h": (True, 2, 4)},
+            "error[type]: h has a size that is no whole number\n"
+            "  expected an array, or a shape\n"
+            "  found    (True, 2, 4)",
+        ),
+        (
             {"x": (3, -1, 5)},
             "error[type]: x has a size below 0\n  expected sizes of 0 and more\n  found    (3, -1, 5)",
         ),
@@ -171,24 +187,46 @@ def test_what_is_no_shape(wrong, words):
     assert str(caught.value) == words
 
 
-def test_pytorch_converts_no_dtype():
-    """What its layer would raise on; NumPy's arrays are converted on their way, whoever takes them there."""
-    torch = pytest.importorskip("torch", reason="torch is not installed")
-    layer = torch.nn.LSTM(3, 4)
-    x = torch.zeros(7, 5, 3, dtype=torch.float64)
-    with pytest.raises((ValueError, RuntimeError), match="dtype"):
-        layer(x)
-    (finding,) = ls.check(layer, x, numbers=False).findings
-    assert str(finding) == (
-        "error[dtype]: x is float64\n"
-        "  at       LSTM : x\n"
-        "  expected float32\n"
-        "  found    float64\n"
-        "  because  PyTorch converts neither x nor a state to the dtype of the weights, and raises\n"
-        "  help     x.to(torch.float32)"
-    )
-    state = torch.zeros(1, 5, 4, dtype=torch.float16)
-    codes = [f.message for f in ls.check(layer, x.float(), state, state, numbers=False).findings]
-    assert codes == ["h is float16", "c is float16"]
-    assert ls.check(layer, x.float(), state.float(), state.float(), numbers=False).findings == ()
-    assert ls.check(layer, x.numpy(), numbers=False).findings == ()
+# ---- several layers ----
+
+TWO = torch_names("encoder.") | torch_names("decoder.", n=4, k=3)
+
+
+@pytest.mark.parametrize(("at", "given"), [("encoder", (7, 5, 3)), ("decoder", (7, 5, 4))])
+def test_one_of_several_layers_is_named(at, given):
+    assert told(TWO, x=given, at=at) == []
+    (wrong,) = told(TWO, x=(*given[:2], 9), at=at)
+    assert wrong.startswith(f"error[input]: x is 9 wide\n  at       arrays : {at} : x\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"x": (7, 5, 3), "h": (1, 5, 4)},
+            "error[several]: there are 2 layers, and they do not take the same x, h\n"
+            "  at       arrays\n"
+            "  found    encoder, decoder\n"
+            '  help     name the one that takes it: at="…"',
+        ),
+        (
+            {"x": (7, 5, 3), "at": "head"},
+            "error[at]: there is no layer head\n  at       arrays\n  expected encoder, decoder",
+        ),
+        (
+            {"at": "encoder"},
+            "error[at]: at names the layer that x, h and c are for, and there are none\n"
+            "  help     check(layer, x, h, c, at=…); without them every layer is checked",
+        ),
+    ],
+)
+def test_which_of_several_layers_is_asked(given, message):
+    with pytest.raises(OptionError) as caught:
+        ls.check(TWO, numbers=False, **given)
+    assert str(caught.value) == message
+
+
+def test_layers_that_take_the_same_need_no_name():
+    same = torch_names("encoder.") | torch_names("decoder.")
+    assert told(same, x=(7, 5, 3), h=(1, 5, 4)) == []
+    assert [text.splitlines()[1] for text in told(same, x=(7, 5, 4))] == ["  at       arrays : encoder : x"]

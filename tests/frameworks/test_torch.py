@@ -200,3 +200,28 @@ def test_three_counts_agree(n, k, chosen):
     polynomial_itself = letters.parameter_count
     evaluated = polynomial_itself.xreplace({s: layer.sizes[str(s)] for s in polynomial_itself.free_symbols})
     assert evaluated == polynomial.parameter_count == derived == packed == theirs
+
+
+class Counting(torch.nn.LSTM):
+    """Remembers how many threads it ran with, and runs only once."""
+
+    def forward(self, x, state=None):
+        THREADS.append(torch.get_num_threads())
+        if len(THREADS) > 1:
+            raise RuntimeError("no more")
+        return super().forward(x, state)
+
+
+THREADS = []
+
+
+def test_a_module_runs_in_one_thread():
+    """And the process has its threads back, whether that went well or not."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        assert ls.check(Counting(3, 4)).layers[0].agreement.difference < 1e-6
+        assert str(ls.check(Counting(3, 4)).layers[0].agreement).endswith("RuntimeError: no more")
+        assert (THREADS, torch.get_num_threads()) == ([1, 1], 3)
+    finally:
+        torch.set_num_threads(before)
