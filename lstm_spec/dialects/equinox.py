@@ -24,7 +24,6 @@ EQUINOX = Dialect(
     template="{tensor}",
     claims=frozenset({"weight_ih", "weight_hh", "bias"}),
     states_apart=True,
-    assumed=(("gates i, f, g, o; in Core ML, with the same names, they are i, f, o, z", ""),),
     traps=(
         "it takes one sample, x (n,): a batch goes through jax.vmap",
         "its names are PyTorch's; the tensor bias tells them apart, and without biases they are the same",
