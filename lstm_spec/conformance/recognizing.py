@@ -102,7 +102,7 @@ def _read_names(tensors: Tensors, dialect: Dialect | None, account: Account) -> 
         account.tell(finding, names)
     names = [name for name in tensors if name not in account.told]
     groups = claim_names(names, DIALECTS.values()) if dialect is None else ask_names(names, dialect)
-    in_parts = {known.prefix for known in kept_in_parts(tensors)}
+    in_parts = {known.prefix for known in kept_in_parts(tensors) if not known.is_there}
     for group in groups:
         if group.prefix in in_parts:  # what is left of it would be a layer without the tensor
             continue

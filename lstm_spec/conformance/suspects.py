@@ -49,15 +49,19 @@ MOST = 6  # of the tensors of one place that are listed
 
 @dataclass(frozen=True, slots=True)
 class Parted:
-    """A weight that is kept in parts: where it would be, the names of its parts, and what folds it in."""
+    """A weight that is kept in parts: where it belongs, the names of its parts, and what folds it in.
+
+    `is_there` where it is there besides, as a pickled module has it.
+    """
 
     prefix: str
     names: tuple[str, ...]
     folded_by: str
+    is_there: bool
 
 
 def kept_in_parts(tensors: Tensors) -> tuple[Parted, ...]:
-    """The weights that are there only in parts; one that is there besides is read as it is."""
+    """The weights of which there are parts."""
     parts: dict[tuple[str, str], dict[str, str]] = {}
     for name in tensors:
         if match := PARAMETRIZED.fullmatch(name):
@@ -69,8 +73,8 @@ def kept_in_parts(tensors: Tensors) -> tuple[Parted, ...]:
         way = next((way for needed, way in FOLDED_BY if needed <= set(ends)), "")
         if PARAMETRIZED.fullmatch(next(iter(ends.values()))):
             way = PARAMETRIZE
-        if way and prefix + own not in tensors:
-            found.append(Parted(prefix, tuple(ends.values()), way))
+        if way:
+            found.append(Parted(prefix, tuple(ends.values()), way, prefix + own in tensors))
     return tuple(found)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import lstm_spec as ls
+from lstm_spec.checkpoints import read_tensors
 from tests.conformance.sets import torch_names
 
 NAMES = "the names of a dialect: lstm-spec dialects lists them"
@@ -96,9 +97,20 @@ def test_what_is_left_of_a_layer_with_a_pruned_weight_is_no_layer(cell, asked):
     assert ls.check(pruned.state_dict()).ok
 
 
-def test_a_weight_that_is_there_beside_its_parts_is_read():
-    report = ls.check(torch_names("enc.") | {"enc.weight_ih_l0_orig": np.zeros((16, 3), "f4")}, numbers=False)
-    assert ([layer.where for layer in report.layers], report.ok) == (["enc"], False)
+def test_a_weight_that_is_there_beside_its_parts_is_read(tmp_path):
+    """As in a pickled module; the parts are told with the way out."""
+    torch = pytest.importorskip("torch")
+    from torch.nn.utils import prune
+
+    pruned = torch.nn.LSTM(3, 4)
+    prune.random_unstructured(pruned, "weight_ih_l0", 0.5)
+    torch.save(pruned, path := tmp_path / "whole.pt")
+    report = ls.check(path, numbers=False)
+    assert len(report.layers) == 1
+    assert [(f.code, f.help) for f in report.findings] == [("unread", PRUNED)]
+    np.testing.assert_array_equal(
+        read_tensors(path)["weight_ih_l0"].load(), (pruned.weight_ih_l0_orig * pruned.weight_ih_l0_mask).detach()
+    )
 
 
 def test_a_quantized_lstm_is_not_passed_over(tmp_path):
