@@ -1,7 +1,8 @@
 """Any path → `Tensors`: opened, recognised by its content, held against its suffix, handed to its reader.
 
-Where the content says nothing (ONNX has no magic number) the suffix decides; where the two differ neither does.
-A format is one line of `FORMATS`; one without a reader is known by name, and said to be not read.
+Where the content says nothing (ONNX has no magic number) the suffix decides; where the two differ neither does. A
+suffix that several formats share (`.bin`, `.ckpt`) says nothing. A format is one line of `FORMATS`; one without a
+reader is known by name, and said to be not read.
 """
 
 from __future__ import annotations
@@ -51,12 +52,19 @@ FORMATS = {
     "hdf5": Format("an HDF5 file", (".h5", ".hdf5"), read_hdf5),
     "keras": Format("a Keras archive", (".keras",), read_keras),
     "msgpack": Format("a Flax MessagePack file", (".msgpack",), read_msgpack),
+    "tensorflow": Format("a TensorFlow checkpoint", help="tf.train.load_checkpoint reads it; numpy.savez its arrays"),
     "zip": Format("a ZIP archive"),
     "gzip": Format("a gzip-compressed file", help="unpack it first"),
     "lfs": Format("a Git LFS pointer, not the file itself", help="fetch the file: git lfs pull"),
     "html": Format("a web page", help="the download went wrong; download the file itself"),
 }
+# Suffixes of checkpoints in more than one format, and of other things: the content says which.
+SHARED = (".bin", ".model", ".params", ".tar")
 BY_SUFFIX = {suffix: name for name, known in FORMATS.items() for suffix in known.suffixes}
+# model.ckpt-1000.index, variables.index, and the data beside them
+TENSORFLOW = re.compile(
+    r"(?s)(?P<stem>(?=.*\.data-|.*(?:ckpt|variables)[^/\\]*\.index\Z).+)(?:\.data-\d{5}-of-\d{5}|\.index)"
+)
 
 # An ONNX model usually begins with its IR version (field 1), then a string, the graph or the opsets.
 SIGNATURES = (
@@ -72,6 +80,12 @@ SIGNATURES = (
     # A table of at most fifteen entries of which the first has a short name: flax.serialization.to_bytes.
     (re.compile(rb"[\x81-\x8f](?:[\xa1-\xbf]|\xd9[\x20-\xff])[ -~]"), "msgpack"),
 )
+# What a file must begin with to be known without a suffix, where the signature is too short to tell it from chance.
+UNMISTAKABLE = {
+    "torch": re.compile(rb"PK\x03\x04|\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\."),
+    "onnx": re.compile(rb"\x08[\x03-\x1f]\x12[\x03-\x3f][ -~]{3}"),
+    "msgpack": re.compile(rb"[\x81-\x8f][\xa3-\xbf]\w{3}"),
+}
 # The first member of an archive tells who wrote it.
 TORCH_MEMBER = rb"(.*/)?(data\.pkl|\.format_version|version|byteorder|data/[\w.]+|code/.*|constants\.pkl)"
 MEMBERS = (
@@ -111,6 +125,8 @@ def format_of(name: str, head: bytes, size: int) -> str:
     """The key in `FORMATS` on which suffix and content agree, or that one of them gives and the other leaves open."""
     suffix = os.path.splitext(name)[1].lower()
     claimed, found = BY_SUFFIX.get(suffix), sniff(head, size)
+    if found is None and TENSORFLOW.fullmatch(name):
+        return "tensorflow"
     if claimed and found and claimed != found:
         raise _mismatch(suffix, FORMATS[claimed], FORMATS[found])
     if decided := claimed or found:
@@ -128,6 +144,21 @@ def _mismatch(suffix: str, claimed: Format, found: Format) -> Malformed:
         found=found.words,
         help=rename or found.help,
     )
+
+
+def is_checkpoint(name: str) -> bool:
+    """Whether a file whose name says nothing begins as a checkpoint does; one that cannot be looked into does not."""
+    if not is_url(name) and not os.path.isfile(name):
+        return False
+    try:
+        with (opened_remote if is_url(name) else opened)(name) as (file, stream):
+            head = stream.read(HEAD_SIZE)
+    except (Malformed, OSError):
+        return False
+    found = sniff(head, file.size)
+    if found is None or FORMATS[found].read is None:
+        return found == "lfs" and os.path.splitext(name)[1].lower() in SHARED
+    return found not in UNMISTAKABLE or bool(UNMISTAKABLE[found].match(head))
 
 
 def sniff(head: bytes, size: int) -> str | None:

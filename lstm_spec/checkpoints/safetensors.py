@@ -129,7 +129,9 @@ def parse_header(header: bytes) -> dict[str, Any]:
         )
     except ValueError as error:
         raise malformed("header", "the header is not JSON", because=safe(error)) from None
-    metadata = parsed.get("__metadata__", {})
+    metadata = parsed.get("__metadata__")
+    if metadata is None:  # MLX writes null where it has none
+        return dict(parsed)
     if type(metadata) is not dict or not all(type(value) is str for value in metadata.values()):
         raise malformed("header", "__metadata__ is not a table of strings")
     return dict(parsed)

@@ -172,7 +172,8 @@ def _assumed(reading: Reading, layer: Layer, tensors: Tensors) -> tuple[str, ...
     if reading.operator and (tensors.format == "onnx" or tensors.live is not None):
         return ()
     said = reading.operator.attributes if reading.operator else {}
-    return tuple(text for text in reading.dialect.assumptions(layer) if text.partition(" = ")[0] not in said)
+    own = (text for text in reading.dialect.assumptions(layer) if text.partition(" = ")[0] not in said)
+    return (*own, *reading.assumed)
 
 
 def _strange(agreement: Agreement, reading: Reading, tensors: Tensors) -> list[Finding]:

@@ -1,20 +1,32 @@
-"""Names → groups → readings: the tensors under one prefix that bear one dialect's names are one layer."""
+"""Names → groups → readings: the tensors under one prefix that bear one dialect's names are one layer.
+
+A prefix ends where a dialect's pattern says, at a dot or a slash; or, `enc_weight_ih_l0`, at an underscore, where what
+follows is a name that nothing but a recurrent layer has, or the dialect was asked for.
+"""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, field, replace
 
 from lstm_spec.cells.family import LstmOptions, lstm_cell
 from lstm_spec.conformance.live_options import read_options
 from lstm_spec.conformance.numbered import LAYER_SAYS, Key, number_cells
 from lstm_spec.conformance.operators import apply_live_options
+from lstm_spec.conformance.other_cells import other_cell
 from lstm_spec.conformance.readings import KINDS, Reading, place
-from lstm_spec.dialects import Dialect, Packing
+from lstm_spec.conformance.solving import solve
+from lstm_spec.dialects import DIALECTS, Dialect, Packing
+from lstm_spec.dialects.facts import Facts
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.layer import Direction, Layer
 from lstm_spec.layers.tensors import Tensors
+
+LONGEST = 1000  # of a name that is tried
+# The names of a recurrent matrix that say so themselves, behind whatever is joined to them.
+JOINED = re.compile(r"(?s)(?P<before>.*_)(?:weight_hh(?:_l\d+(?:_reverse)?)?|recurrent_kernel(?::0)?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,16 @@ class Group:
         return tuple(self.found.values())
 
     @property
+    def where(self) -> str:
+        """The place of the layer: its prefix without what separates it; empty where there is none."""
+        return self.prefix.rstrip("./_" if self.is_joined else "./")
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether the prefix ends in the middle of a name."""
+        return self.prefix.endswith("_") and not any(map(self.dialect.pattern.fullmatch, self.names))
+
+    @property
     def is_recurrent(self) -> bool:
         """Whether a recurrent matrix is among them: what is enough where the dialect is named."""
         return bool(self.dialect.recurrent & self.kinds)
@@ -54,26 +76,56 @@ class Group:
         return Group(self.prefix, self.dialect, left, [name for name in self.doubles if name not in taken])
 
 
-def group_names(names: Iterable[str], dialect: Dialect) -> tuple[Group, ...]:
-    """The names that the dialect's pattern recognizes, by their prefix."""
+def group_names(names: Iterable[str], dialect: Dialect, joined: Set[str] = frozenset()) -> tuple[Group, ...]:
+    """The names that the dialect's pattern recognizes, by their prefix; behind one of `joined` too."""
     groups: dict[str, Group] = {}
     for name in names:
-        if match := dialect.pattern.fullmatch(name):
-            parts = match.groupdict()
-            group = groups.setdefault(parts["prefix"], Group(parts["prefix"], dialect))
-            key = (dialect.kind(match), int(parts.get("layer") or 0), bool(parts.get("reverse")))
-            if key in group.found:
-                group.doubles.append(name)
-            else:
-                group.found[key] = name
+        if (found := _match(name, dialect, joined)) is None:
+            continue
+        prefix, match = found
+        parts = match.groupdict()
+        group = groups.setdefault(prefix, Group(prefix, dialect))
+        key = (dialect.kind(match), int(parts.get("layer") or 0), bool(parts.get("reverse")))
+        if key in group.found:
+            group.doubles.append(name)
+        else:
+            group.found[key] = name
     return tuple(groups.values())
+
+
+def _match(name: str, dialect: Dialect, joined: Set[str]) -> tuple[str, re.Match[str]] | None:
+    if match := dialect.pattern.fullmatch(name):
+        return match["prefix"], match
+    return next(_ends(name, dialect, joined), None) if joined else None
+
+
+def _ends(name: str, dialect: Dialect, joined: Set[str] | None = None) -> Iterator[tuple[str, re.Match[str]]]:
+    """Every way to read a name as a prefix (one of `joined`) up to an underscore, and a name of the dialect."""
+    for at in (at for at, sign in enumerate(name[:LONGEST], 1) if sign == "_"):
+        if joined is not None and name[:at] not in joined:
+            continue
+        if (match := dialect.pattern.fullmatch(name[at:])) and not match["prefix"]:
+            yield name[:at], match
+
+
+def ask_names(names: Collection[str], dialect: Dialect) -> tuple[Group, ...]:
+    """The groups with a recurrent matrix, in the dialect that was asked for."""
+    joined = {
+        prefix
+        for name in names
+        if not dialect.pattern.fullmatch(name)
+        for prefix, match in _ends(name, dialect)
+        if dialect.kind(match) in dialect.recurrent
+    }
+    return tuple(group for group in group_names(names, dialect, joined) if group.is_recurrent)
 
 
 def claim_names(names: Collection[str], dialects: Iterable[Dialect]) -> tuple[Group, ...]:
     """The groups that names alone decide. Where two dialects could read a tensor, the one that reads more of its
     neighbours does: `weight_ih, weight_hh, bias` is Equinox, with `bias_ih, bias_hh` beside them it is PyTorch.
     """
-    claimed = [group for dialect in dialects for group in group_names(names, dialect) if group.is_claimed]
+    joined = {match["before"] for name in names if (match := JOINED.fullmatch(name))}
+    claimed = [group for dialect in dialects for group in group_names(names, dialect, joined) if group.is_claimed]
     taken: set[str] = set()
     kept: dict[int, Group] = {}
     for number, group in sorted(enumerate(claimed), key=lambda pair: -len(pair[1].found)):
@@ -84,18 +136,66 @@ def claim_names(names: Collection[str], dialects: Iterable[Dialect]) -> tuple[Gr
     return tuple(kept[number] for number in sorted(kept))
 
 
+def read_fitting(group: Group, tensors: Tensors) -> Reading | Finding:
+    """The group as one layer. Where its names are another dialect's too, and mean another layout there, the shapes
+    decide; where both fit, the reading stays and says so.
+    """
+    reading = read_group(group, tensors)
+    if isinstance(reading, Finding) or reading.operator or tensors.live is not None:
+        return reading
+    others = list(_of_same_names(group, tensors))
+    if not others:
+        return reading
+    fitting = [other for other in others if not solve(other, tensors).findings]
+    if solve(reading, tensors).findings:
+        if len(fitting) != 1:
+            return reading
+        (other,) = fitting
+        words = f"as {other.dialect.name}; {group.dialect.name} has the same names and other shapes"
+        return replace(other, assumed=(words,))
+    return replace(reading, assumed=tuple(_told_apart(group.dialect, other.dialect) for other in fitting))
+
+
+def _of_same_names(group: Group, tensors: Tensors) -> Iterator[Reading]:
+    """The readings of the same tensors in dialects that have these names and lay the numbers out in another way."""
+    for dialect in DIALECTS.values():
+        if dialect is group.dialect or (dialect.said and not dialect.said.fullmatch(group.prefix)):
+            continue
+        joined = {group.prefix} if group.is_joined else frozenset[str]()
+        for other in group_names(group.names, dialect, joined):
+            if set(other.names) == set(group.names) and other.is_recurrent and _layout(other) != _layout(group):
+                reading = read_group(other, tensors)
+                if isinstance(reading, Reading):
+                    yield reading
+
+
+def _layout(group: Group) -> dict[str, object]:
+    """By name, where the numbers lie in each tensor, and what every cell of the dialect has besides."""
+    packings = {packing.name: replace(packing, name="", option=None) for packing in group.dialect.packings}
+    placed: dict[str, object] = {name: packings[kind] for (kind, _, _), name in group.found.items() if kind in packings}
+    return placed | {"": dict(group.dialect.constants)}
+
+
+def _told_apart(own: Dialect, other: Dialect) -> str:
+    ours, theirs = (", ".join(Facts(dialect).gates) for dialect in (own, other))
+    if ours == theirs:
+        return f"as {own.name}; {other.name} has the same names and another layout"
+    return f"as {own.name}, gates {ours}; {other.name} has the same names, gates {theirs}"
+
+
 def read_group(group: Group, tensors: Tensors) -> Reading | Finding:
     """The group as one layer, or why it is none."""
     dialect, found = group.dialect, group.found
-    where = group.prefix.rstrip("./") or tensors.origin
+    where = group.where or tensors.origin
     at = place(tensors, where)
     operator = next((o for o in tensors.operators if set(group.names) <= set(o.tensors.values())), None)
     if operator and operator.kind != "LSTM":
-        return _other_cell(where, KINDS.get(operator.kind, operator.kind), "as its configuration says", group, tensors)
+        named = KINDS.get(operator.kind, operator.kind)
+        return other_cell(where, named, "as its configuration says", tensors, *group.names)
     gates = _gate_count(group, tensors)
     if gates in (1, 3):
         kind = "GRU" if gates == 3 else "simple RNN"
-        return _other_cell(where, kind, "by the rows of its recurrent matrix", group, tensors)
+        return other_cell(where, kind, "by the rows of its recurrent matrix", tensors, *group.names)
     if dialect.cells_numbered:
         try:
             found = number_cells(found, dialect, {name: tensors[name].shape for name in group.names})
@@ -168,11 +268,3 @@ def _sides(packing: Packing, shape: tuple[int, ...]) -> tuple[int, int]:
         return shape[-1], 0
     rows, columns = shape[-2:]
     return (columns, rows) if packing.transposed else (rows, columns)
-
-
-def _other_cell(where: str, kind: str, evidence: str, group: Group, tensors: Tensors) -> Finding:
-    return Finding(
-        "unread",
-        f"{safe(where)} is a {kind}, {evidence}; this version reads LSTMs",
-        at=f"{place(tensors)} : {', '.join(safe(n) for n in group.names)}",
-    )

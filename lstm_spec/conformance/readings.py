@@ -23,7 +23,8 @@ class Reading:
     """One way to read some tensors: the layer with open sizes, and for each of the dialect's names the source's.
 
     `constants` are further tensors with a known shape in letters, such as a constant initial state. `problems` are
-    options of the source that the layer lacks: its shapes can be held against it then, its numbers cannot.
+    options of the source that the layer lacks: its shapes can be held against it then, its numbers cannot. `assumed`
+    is what decided between this reading and others, where no tensor can.
     """
 
     where: str
@@ -33,6 +34,7 @@ class Reading:
     operator: Operator | None = None
     constants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     problems: tuple[Finding, ...] = ()
+    assumed: tuple[str, ...] = ()
 
     def source_name(self, own: str) -> str:
         """What the source calls one of the dialect's tensors; for a missing one, what it would call it."""

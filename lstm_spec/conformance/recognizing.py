@@ -11,11 +11,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from lstm_spec.conformance.groups import Group, claim_names, group_names, read_group
+from lstm_spec.conformance.groups import Group, ask_names, claim_names, read_fitting, read_group
 from lstm_spec.conformance.operators import read_node
+from lstm_spec.conformance.other_cells import find_other_cells
 from lstm_spec.conformance.readings import Reading, Recognized, place
 from lstm_spec.conformance.slots import set_slots_apart
-from lstm_spec.conformance.suspects import tell_suspects
+from lstm_spec.conformance.solving import share_rows, solve
+from lstm_spec.conformance.suspects import kept_in_parts, tell_suspects
 from lstm_spec.conformance.tflite_operators import read_slots
 from lstm_spec.conformance.unnamed import readings_by_shape
 from lstm_spec.dialects import DIALECTS, Dialect
@@ -96,16 +98,21 @@ def _of_dialect(
 
 
 def _read_names(tensors: Tensors, dialect: Dialect | None, account: Account) -> Iterator[Reading]:
-    if dialect is None:
-        groups = claim_names(list(tensors), DIALECTS.values())
-    else:
-        groups = tuple(group for group in group_names(tensors, dialect) if group.is_recurrent)
+    for finding, names in find_other_cells(tensors):
+        account.tell(finding, names)
+    names = [name for name in tensors if name not in account.told]
+    groups = claim_names(names, DIALECTS.values()) if dialect is None else ask_names(names, dialect)
+    in_parts = {known.prefix for known in kept_in_parts(tensors) if not known.is_there}
     for group in groups:
-        reading = read_group(group, tensors)
-        if isinstance(reading, Reading):
-            yield reading
-        else:
+        if group.prefix in in_parts:  # what is left of it would be a layer without the tensor
+            continue
+        reading = read_group(group, tensors) if dialect else read_fitting(group, tensors)
+        if isinstance(reading, Finding):
             account.tell(reading, group.names)
+        elif dialect or not group.is_joined or not solve(reading, tensors).findings:
+            yield reading if dialect else share_rows(reading, tensors)
+        else:  # its names are told as suspects
+            continue
         if group.doubles:
             account.tell(_doubled(group, tensors), group.doubles)
 
@@ -114,7 +121,7 @@ def _doubled(group: Group, tensors: Tensors) -> Finding:
     return Finding(
         "names",
         f"{', '.join(safe(n, 60) for n in group.doubles)}: there is another tensor of that kind",
-        at=place(tensors, group.prefix.rstrip("./") or tensors.origin),
+        at=place(tensors, group.where or tensors.origin),
         found=", ".join(safe(n, 60) for n in group.names),
         help=f"{group.dialect.name} has one of each; rename or remove what is no part of the layer",
     )
@@ -134,11 +141,11 @@ def _tell_apart(readings: Iterable[Reading]) -> Iterator[Reading]:
 
 def _beside(reading: Reading, tensors: Tensors) -> Iterator[str]:
     """The tensors under the prefix of a reading whose names say that its equations are not the plain ones."""
-    source = next(iter(reading.names.values()))
+    own, source = next(iter(reading.names.items()))
     match = reading.dialect.pattern.fullmatch(source)
-    if match is None:
+    prefix = match["prefix"] if match else source.removesuffix(own)
+    if not match and prefix == source:  # an array without a name
         return
-    prefix = match["prefix"]
     yield from (n for n in tensors if n.startswith(prefix) and CHANGES_EQUATIONS.match(n.removeprefix(prefix)))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sympy import Integer, Symbol
@@ -88,6 +88,36 @@ def solve(reading: Reading, tensors: Tensors) -> Solution:
     findings += [_extra(name, reading, tensors, at) for name in _extras(reading)]
     findings += [*_check_attribute(reading, sizes, votes, at), *_check_declared(reading, sizes, votes, at)]
     return Solution(layer, rows, tuple(findings))
+
+
+def share_rows(reading: Reading, tensors: Tensors) -> Reading:
+    """The reading, unless perhaps only some rows of a parameter recur: then it has the problem `ambiguous`.
+
+    x and the rows that recur, r, stand side by side as the columns of one matrix: the more there are of one, the fewer
+    there are of the other.
+    """
+    layer = reading.layer
+    shares = {own: share for own, share in reading.dialect.shares.items() if own in layer.cell.parameters}
+    solution = solve(reading, tensors) if shares else None
+    if solution is None or solution.findings:
+        return reading
+    n, r = (int(solution.layer.sizes[letter]) for letter in "nr")
+    named = {part: t.name for t in reading.dialect.tensors(layer) for part in t.packing.parts}
+    for own, share in shares.items():
+        rows, joined = (safe(reading.source_name(named[part]), 60) for part in (own, "U_i"))
+        some = r * share
+        half = f"{share} of them, the default of {reading.dialect.name}: r = {some}, n = {n + r - some}\n"
+        finding = Finding(
+            "ambiguous",
+            f"no size tells how many of the {r} rows of {rows} recur",
+            at=place(tensors, reading.where),
+            expected="one reading",
+            found=f"{half if some.denominator == 1 else ''}all of them: r = {r}, n = {n}",
+            because=f"{rows} has r + p rows, the p go to the next layer only, and {joined} has n + r = {n + r} columns",
+            help=f"--dialect {reading.dialect.name} reads all of them as recurrent",
+        )
+        reading = replace(reading, problems=(*reading.problems, finding))
+    return reading
 
 
 def _waits(expected: Expected, row: Row, tied: set[str]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass
 
 from lstm_spec.conformance.readings import place
 from lstm_spec.conformance.slots import is_slot
@@ -30,13 +31,51 @@ SURELY_RECURRENT = re.compile(
 # The part of a name that says which tensor it is: what stands before it says where.
 TENSOR = re.compile(r"(?:weight|bias)_[ih][hr]|recurrent_kernel|_all_weight_values|parametrizations$|h[rz]$")
 PART = re.compile(r"[^./]+")
-WAYS_OUT = (
-    (r"parametrizations\.", "fold it in before saving: torch.nn.utils.parametrize.remove_parametrizations"),
-    (r"weight_\w+_l\d+(_reverse)?_[gv]$", "fold it in before saving: torch.nn.utils.remove_weight_norm"),
-    (r"weight_\w+_l\d+(_reverse)?_(orig|mask)$", "fold it in before saving: torch.nn.utils.prune.remove"),
-    (r"_all_weight_values\.", "these weights are quantized; save the model as it was before quantize_dynamic"),
+QUANTIZED = re.compile(r"_all_weight_values\.")
+SAVE_BEFORE = "these weights are quantized; save the model as it was before quantize_dynamic"
+# A weight that PyTorch keeps in parts, `weight_hh_l0_orig` and others, until it is folded in: by the endings that must
+# be there together, what folds it in. Source: torch/nn/utils/{prune,spectral_norm,weight_norm,parametrize}.py, 2.13.
+OWN = r"(?:weight|bias)_(?:ih|hh|hr)(?:_l\d+(?:_reverse)?)?"
+PART_OF = re.compile(rf"(?s)(?P<prefix>(?:.*[^A-Za-z])?)(?P<own>{OWN})_(?P<end>orig|mask|u|v|g)")
+PARAMETRIZED = re.compile(rf"(?s)(?P<prefix>(?:.*\.)?)parametrizations\.(?P<own>{OWN})\..+")
+FOLDED_BY = (
+    (frozenset({"orig", "mask"}), "torch.nn.utils.prune.remove"),
+    (frozenset({"orig", "u"}), "torch.nn.utils.remove_spectral_norm"),
+    (frozenset({"g", "v"}), "torch.nn.utils.remove_weight_norm"),
 )
+PARAMETRIZE = "torch.nn.utils.parametrize.remove_parametrizations"
 MOST = 6  # of the tensors of one place that are listed
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """A weight that is kept in parts: where it belongs, the names of its parts, and what folds it in.
+
+    `is_there` where it is there besides, as a pickled module has it.
+    """
+
+    prefix: str
+    names: tuple[str, ...]
+    folded_by: str
+    is_there: bool
+
+
+def kept_in_parts(tensors: Tensors) -> tuple[Parted, ...]:
+    """The weights of which there are parts."""
+    parts: dict[tuple[str, str], dict[str, str]] = {}
+    for name in tensors:
+        if match := PARAMETRIZED.fullmatch(name):
+            parts.setdefault((match["prefix"], match["own"]), {})[name] = name
+        elif match := PART_OF.fullmatch(name):
+            parts.setdefault((match["prefix"], match["own"]), {})[match["end"]] = name
+    found = []
+    for (prefix, own), ends in parts.items():
+        way = next((way for needed, way in FOLDED_BY if needed <= set(ends)), "")
+        if PARAMETRIZED.fullmatch(next(iter(ends.values()))):
+            way = PARAMETRIZE
+        if way:
+            found.append(Parted(prefix, tuple(ends.values()), way, prefix + own in tensors))
+    return tuple(found)
 
 
 def tell_suspects(
@@ -46,12 +85,15 @@ def tell_suspects(
 
     `asked` is the dialect that alone was tried.
     """
+    ways = {name: parted.folded_by for parted in kept_in_parts(tensors) for name in parted.names}
     places: dict[str, list[str]] = {}
     for name in names:
-        if name not in told and _is_suspect(name, tensors):
+        if name not in told and (name in ways or _is_suspect(name, tensors)):
             places.setdefault(_place_of(name), []).append(name)
     for where, found in places.items():
-        yield _looks_recurrent(where, found, tensors, asked), found
+        folded_by = ", ".join(dict.fromkeys(ways[name] for name in found if name in ways))
+        help = f"fold it in before saving: {folded_by}" if folded_by else ""
+        yield _looks_recurrent(where, found, tensors, asked, help), found
 
 
 def _is_suspect(name: str, tensors: Tensors) -> bool:
@@ -73,7 +115,7 @@ def _place_of(name: str) -> str:
     return name[: part.end()] if part else name
 
 
-def _looks_recurrent(where: str, names: list[str], tensors: Tensors, asked: str) -> Finding:
+def _looks_recurrent(where: str, names: list[str], tensors: Tensors, asked: str, way: str) -> Finding:
     verdict, expected = "no dialect reads it", "the names of a dialect: lstm-spec dialects lists them"
     help = "name the dialect with --dialect, or rename the tensors"
     if asked:
@@ -81,7 +123,7 @@ def _looks_recurrent(where: str, names: list[str], tensors: Tensors, asked: str)
         help = "another dialect, or none, for all of them"
     if tensors.format in OPERATOR_FORMATS:
         verdict, expected, help = "no operator reads it", "an operator LSTM that has it as a constant", ""
-    help = next((way for known, way in WAYS_OUT if any(re.search(known, name) for name in names)), help)
+    help = way or (SAVE_BEFORE if any(map(QUANTIZED.search, names)) else help)
     if len(names) == 1:
         message = f"{safe(names[0])} looks recurrent by its name, and {verdict}"
         return Finding("unread", message, f"{place(tensors, names[0])} {tensors[names[0]].shape}", expected, help=help)

@@ -8,6 +8,7 @@ beside an LSTM's: 3k rows may divide by 4.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import combinations, permutations
 
 from lstm_spec.cells.family import LstmOptions, lstm_cell
@@ -24,17 +25,47 @@ MOST_ARRAYS = 5  # past it, the orders to try explode
 # these, and would only be one more line of the same reading.
 TRIED = ("pytorch", "keras", "onnx", "tf1", "flax", "flax-nnx", "flax-nnx-optimized", "haiku", "equinox", "mlx")
 
+ASK = "name the dialect (--dialect), or the tensors"
+NAME = "name the tensors as the dialect does"
+
 
 def readings_by_shape(tensors: Tensors, dialect: Dialect | None = None) -> tuple[list[Reading], Finding | None]:
     """The one reading of a few unnamed arrays in the dialect given; or the finding `ambiguous`; or neither."""
-    found = list(_readings(tensors, [dialect] if dialect else [DIALECTS[name] for name in TRIED]))
+    found = list(_each_once(_readings(tensors, [dialect] if dialect else [DIALECTS[name] for name in TRIED])))
     if dialect is not None and len(found) == 1:
         return found, None
     grus = [] if dialect else list(_grus(tensors))
     if not found:
         return [], _is_gru(grus, tensors) if grus else None
     more = [] if dialect else list(_readings(tensors, [TF1_COUPLED]))  # 3k columns; alone, any matrix has them
-    return [], _ambiguous([*found, *more], grus, tensors)
+    return [], _ambiguous([*found, *more], grus, tensors, NAME if dialect else ASK)
+
+
+def _each_once(readings: Iterable[Reading]) -> Iterator[Reading]:
+    """The readings, one of those that differ only in which of two summed biases is which: as they stand in the source.
+
+    Every gate adds b_W and b_U to one sum, so that nothing but their names depends on it.
+    """
+    seen = set()
+    for reading in readings:
+        summed = _summed(reading.dialect)
+        places = frozenset((summed.get(own, own), source) for own, source in reading.names.items())
+        key = (reading.dialect.name, reading.layer, places)
+        if key in seen:
+            continue
+        seen.add(key)
+        biases = [f"{own} = {safe(source, 30)}" for own, source in reading.names.items() if own in summed]
+        words = f"{', '.join(biases)}; in each other's place they have the same sum"
+        yield replace(reading, assumed=(words,)) if len(biases) == 2 else reading
+
+
+def _summed(dialect: Dialect) -> dict[str, str]:
+    """The names of two biases of one layout, both under one word."""
+    kinds = {p.name: p for p in dialect.packings if p.option == ("bias", "two") and len(p.families) == 1}
+    sides = {p.families[0].replace("b_W", "b_").replace("b_U", "b_") for p in kinds.values()}
+    alike = {replace(p, name="", families=()) for p in kinds.values()}
+    both = len(kinds) == 2 and len(sides) == len(alike) == 1
+    return {dialect.write_name(name): "bias" for name in kinds} if both else {}
 
 
 def _readings(tensors: Tensors, dialects: Iterable[Dialect]) -> Iterator[Reading]:
@@ -90,16 +121,17 @@ def _is_gru(grus: list[str], tensors: Tensors) -> Finding:
     )
 
 
-def _ambiguous(readings: list[Reading], grus: list[str], tensors: Tensors) -> Finding:
+def _ambiguous(readings: list[Reading], grus: list[str], tensors: Tensors, help: str) -> Finding:
     shown = [*(_told(reading, tensors) for reading in readings), *grus]
     more = f"\nand {len(shown) - 8} more" if len(shown) > 8 else ""
+    open_ = "which tensor is which" if help == NAME else "the order of the gates"
     return Finding(
         "ambiguous",
-        "names and operators say nothing, and the shapes do not tell the order of the gates",
+        f"names and operators say nothing, and the shapes do not tell {open_}",
         at=safe(tensors.origin),
         expected="one reading",
         found="\n".join(shown[:8]) + more,
-        help="name the dialect (--dialect), or the tensors; one recorded step would decide: lstm-spec identify --step",
+        help=f"{help}; one recorded step would decide: lstm-spec identify --step",
     )
 
 

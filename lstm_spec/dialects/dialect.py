@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
@@ -40,7 +41,8 @@ class Dialect:
     kind of tensor says, beside the `option` of its packing; `missing` is what it says when
     none of some kinds of tensors is there; `assumed` are options that leave no trace in its tensors, each with the
     parameter that it matters to, if it is one; `dead` gates keep their rows when they have that equation, though
-    nothing reads them; `outside` are options that an operator's attributes or a layer's arguments hold beside the
+    nothing reads them; `shares` are parameters of whose rows perhaps only the first recur, with the share that does by
+    default: no size tells; `outside` are options that an operator's attributes or a layer's arguments hold beside the
     tensors, and `together` those among them that are one argument there; `initial` are the kinds that hold the state a
     layer starts from, of shape (1, k); `any_equations` where the tensors are those of whatever cell there is; `engine`
     runs it.
@@ -80,6 +82,7 @@ class Dialect:
     missing: Mapping[frozenset[str], tuple[str, Any]] = field(default_factory=dict)
     dead: Mapping[str, str] = field(default_factory=dict)
     initial: frozenset[str] = frozenset()
+    shares: Mapping[str, Fraction] = field(default_factory=dict)
     any_equations: bool = False
     outside: tuple[str, ...] = ()
     together: tuple[str, ...] = ()

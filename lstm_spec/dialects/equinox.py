@@ -26,7 +26,6 @@ EQUINOX = Dialect(
     states_apart=True,
     ranks=(),
     step_ranks=(1,),
-    assumed=(("gates i, f, g, o; in Core ML, with the same names, they are i, f, o, z", ""),),
     traps=(
         "it takes one sample, x (n,): a batch goes through jax.vmap",
         "its names are PyTorch's; the tensor bias tells them apart, and without biases they are the same",

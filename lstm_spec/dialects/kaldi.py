@@ -9,6 +9,7 @@ are lstm-layer and fast-lstm-layer. Each affine component has linear parameters 
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 from lstm_spec.dialects.dialect import Dialect
 from lstm_spec.dialects.packing import Packing
@@ -22,6 +23,7 @@ def _projection(name: str) -> tuple[Packing, ...]:
 
 
 ASSUMED = (("delay = -1", ""), ("decay-time = -1", ""), ("no part of the projection but the recurrent one", "W_proj"))
+SHARES = {"W_proj": Fraction(1, 2)}  # xconfig: non-recurrent-projection-dim is as large as the recurrent one
 TRAPS = (
     "with delay = -3, as its recipes have it, the layer is three recurrences that take turns",
     "a positive delay reads the sequence backwards",
@@ -48,6 +50,7 @@ KALDI = Dialect(
     template="{tensor}",
     claims=frozenset({"W_i.xr", "W_f.xr", "W_o.xr", "W_c.xr"}),
     states_apart=True,
+    shares=SHARES,
     assumed=ASSUMED,
     traps=TRAPS,
 )
@@ -65,6 +68,7 @@ KALDI_FAST = Dialect(
     template="{tensor}",
     claims=frozenset({"W_all", "lstm_nonlin"}),
     states_apart=True,
+    shares=SHARES,
     assumed=ASSUMED,
     traps=TRAPS,
 )

@@ -9,14 +9,19 @@ import uuid
 import fsspec
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 import lstm_spec as ls
 from lstm_spec.checkpoints import read_tensors
 from lstm_spec.checkpoints.listing import list_models
+from lstm_spec.checkpoints.opening import _readable
+from tests.checkpoints import every_format
+from tests.checkpoints.torch.pickled import saved
 from tests.conformance.sets import torch_names
 
-KNOWN = "*.h5, *.hdf5, *.keras, *.msgpack, *.npy, *.npz, *.onnx"
+KNOWN = (
+    "*.bin, *.ckpt, *.h5, *.hdf5, *.keras, *.model, *.msgpack, *.npy, *.npz, *.onnx, *.params, *.pkl, *.pt, *.pth, "
+    "*.safetensors, *.tar, *.tflite"
+)
 
 
 @pytest.fixture
@@ -74,10 +79,11 @@ def test_a_directory_without_an_lstm(tmp_path):
 
 
 def test_a_directory_without_a_checkpoint(tmp_path):
-    assert message(tmp_path).startswith(
-        f"error[no-files]: there is no checkpoint file here\n  at       {tmp_path}\n  expected files named *."
-    )
-    assert KNOWN in message(tmp_path)
+    (tmp_path / "README.md").write_text("no model")
+    expected = f"\n  expected files named {KNOWN}"
+    for place in (tmp_path, f"{tmp_path}/*"):
+        head = "error[no-files]: there is no checkpoint file here"
+        assert message(place) == f"{head}\n  at       {place}{expected}"
 
 
 def test_links_to_directories_are_not_followed(models):
@@ -96,45 +102,6 @@ def test_one_layer_out_of_several_files(models):
     assert dict(layer.given) == {"n": 5, "k": 4}
 
 
-# ---- shards ----
-
-
-def test_shards_are_one_model(tmp_path):
-    parts = list(torch_names().items())
-    save_file(dict(parts[:2]), tmp_path / "model-00001-of-00002.safetensors")
-    save_file(dict(parts[2:]), tmp_path / "model-00002-of-00002.safetensors")
-    report = ls.check(tmp_path, numbers=False)
-    assert heads(report) == ["model-00001-of-00002.safetensors"]
-    assert report.ok
-    assert len(report.layers[0].tensors) == 4
-    layer, weights = ls.read(tmp_path)
-    np.testing.assert_array_equal(weights["l0.W_i"], torch_names()["weight_ih_l0"][:4])
-    assert layer.parameter_count == 144
-
-
-def test_a_shard_that_is_missing(tmp_path):
-    save_file(torch_names(), tmp_path / "model-00001-of-00003.safetensors")
-    (finding,) = ls.check(tmp_path, numbers=False).findings
-    assert str(finding) == (
-        "error[shards]: the model lies in several files, and they are not all here\n"
-        f"  at       {tmp_path}/model-00001-of-00003.safetensors\n"
-        "  expected 3 files\n"
-        "  found    without 2, 3"
-    )
-
-
-def test_shards_of_several_counts(tmp_path):
-    for name in ("model-00001-of-00002", "model-00002-of-00003"):
-        save_file({name: np.zeros(2, "float32")}, tmp_path / f"{name}.safetensors")
-    (finding,) = ls.check(tmp_path, numbers=False).findings
-    assert str(finding) == (
-        "error[shards]: the model lies in several files, and they are not all here\n"
-        f"  at       {tmp_path}/model-00001-of-00002.safetensors\n"
-        "  expected 2 files\n"
-        "  found    of several counts"
-    )
-
-
 def test_too_many_files_are_refused(models, monkeypatch):
     monkeypatch.setattr("lstm_spec.checkpoints.listing.MOST_FILES", 1)
     assert message(models) == (
@@ -142,13 +109,80 @@ def test_too_many_files_are_refused(models, monkeypatch):
     )
 
 
-def test_a_tensor_in_two_shards(tmp_path):
-    for number in (1, 2):
-        save_file(torch_names(), tmp_path / f"model-0000{number}-of-00002.safetensors")
+# ---- suffixes that say nothing ----
+
+
+@pytest.mark.parametrize("suffix", ["ckpt", "bin", "pth.tar", "model", "params", "dat", "", "PT"])
+def test_content_decides_in_a_directory_too(tmp_path, suffix):
+    """A wrong `last.ckpt` beside a good file was not looked at."""
+    np.savez(tmp_path / "good.npz", **torch_names())
+    bad = torch_names() | {"bias_hh_l0": np.zeros(15, "f4")}
+    name = f"last.{suffix}".rstrip(".")
+    (tmp_path / name).write_bytes(saved(bad))
+    report = ls.check(tmp_path, numbers=False)
+    assert (heads(report), [f.code for f in report.findings]) == (["good.npz", name], ["shape"])
+    assert heads(ls.check(f"{tmp_path}/l*", numbers=False)) == [f"{tmp_path}/{name}"]
+
+
+@pytest.mark.parametrize("content", every_format.GOOD)
+def test_every_format_is_known_without_its_suffix(tmp_path, content):
+    (tmp_path / "checkpoint_1").write_bytes(every_format.GOOD[content]())
+    (tmp_path / "notes.txt").write_text("safetensors, {not} one")
+    (tmp_path / "weights.bin").write_bytes(bytes(range(256)) * 16)
+    (tmp_path / "plain.bin").write_bytes(b"\x80\x04N.")
+    os.mkfifo(tmp_path / "pipe")
+    if content == "onnx":  # it has no mark of its own, unless its maker's name stands first
+        assert message(tmp_path).startswith("error[no-files]: ")
+    else:
+        assert len(ls.check(tmp_path, numbers=False).layers) == 1
+
+
+def test_an_onnx_model_is_known_by_its_maker(tmp_path):
+    (tmp_path / "a.model").write_bytes(b"\x08\x08\x12\x07pytorch" + every_format.GOOD["onnx"]()[2:])
+    assert len(ls.check(tmp_path, numbers=False).layers) == 1
+
+
+def test_a_pointer_to_a_checkpoint_is_no_other_file(tmp_path):
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    (tmp_path / "pytorch_model.bin").write_text(pointer)
+    (tmp_path / "picture.png").write_text(pointer)
     (finding,) = ls.check(tmp_path, numbers=False).findings
-    assert str(finding) == (
-        f"error[names]: two shards hold bias_hh_l0\n  at       {tmp_path}/model-00002-of-00002.safetensors"
-    )
+    assert (finding.code, finding.help) == ("unsupported", "fetch the file: git lfs pull")
+
+
+def test_a_ckpt_is_never_passed_over(tmp_path):
+    np.savez(tmp_path / "good.npz", **torch_names())
+    (tmp_path / "last.ckpt").write_bytes(b"")
+    assert [f.code for f in ls.check(tmp_path, numbers=False).findings] == ["empty"]
+
+
+def test_a_file_under_two_names_is_one_and_hidden_ones_are_not_looked_into(tmp_path):
+    """As a cache of Hugging Face links them, and as Git LFS keeps them."""
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs/0123").write_bytes(saved(torch_names()))
+    (tmp_path / "pytorch_model.pt").symlink_to(tmp_path / "blobs/0123")
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git/4567").write_bytes(saved(torch_names()))
+    assert heads(ls.check(tmp_path, numbers=False)) == ["pytorch_model.pt"]
+
+
+def test_a_checkpoint_of_tensorflow_is_named_once(tmp_path):
+    names = ["model.ckpt-1000.index", "model.ckpt-1000.data-00000-of-00002", "model.ckpt-1000.data-00001-of-00002"]
+    for name in (*names, "model.ckpt-1000.meta", "checkpoint", "lists.index"):
+        (tmp_path / name).write_bytes(b"\0" * 64)
+
+    def told(name):
+        return (
+            "error[unsupported]: this version does not read a TensorFlow checkpoint\n"
+            f"  at       {tmp_path / name}\n"
+            f"  expected {_readable()}\n"
+            "  help     tf.train.load_checkpoint reads it; numpy.savez its arrays"
+        )
+
+    for name in names:
+        assert message(tmp_path / name) == told(name)
+    report = ls.check(tmp_path, numbers=False)
+    assert [str(finding) for finding in report.findings] == [told(names[1])]
 
 
 # ---- addresses ----
@@ -171,6 +205,22 @@ def test_an_address(address):
     assert heads(ls.check(f"{address}/*.npz", numbers=False)) == [f"{address}/a.npz : enc"]
     _, weights = ls.read(f"{address}/a.npz")
     np.testing.assert_array_equal(weights["l0.W_i"], torch_names()["weight_ih_l0"][:4])
+
+
+def test_what_is_shared_by_address(address):
+    """A `.bin` is looked into, a shard stands for its model, one that is missing is named."""
+    system, name = fsspec.filesystem("memory"), address.removeprefix("memory://")
+    parts = list(torch_names("m.").items())
+    system.pipe(f"{name}/data.bin", bytes(100))
+    system.pipe(f"{name}/pytorch_model-00001-of-00002.bin", saved(dict(parts[:2])))
+    shard = f"{address}/pytorch_model-00001-of-00002.bin"
+    (finding,) = ls.check(shard, numbers=False).findings
+    assert str(finding) == (
+        f"error[missing]: there is no such file\n  at       {address}/pytorch_model-00002-of-00002.bin"
+    )
+    system.pipe(f"{name}/pytorch_model-00002-of-00002.bin", saved(dict(parts[2:])))
+    assert heads(ls.check(shard, numbers=False)) == [f"{shard} : m"]
+    assert heads(ls.check(address, numbers=False)) == [f"{address}/a.npz : enc", f"{shard} : m"]
 
 
 def test_an_address_whose_file_changes_is_noticed(address):

@@ -212,7 +212,7 @@ def test_s8_a_class_of_somebodys_own_is_told(tmp_path, kind):
     (finding,) = ls.check(tmp_path / "m.keras", numbers=False).findings
     assert str(finding) == (
         "warning[unmatched]: layers/lstm/cell has a cell's tensors, and the configuration has no recurrent layer of"
-        " Keras\n"
+        " Keras for it\n"
         f"  at       {tmp_path / 'm.keras'}\n"
         "  because  a class of somebody's own is code that the file does not hold: it may compute something else"
     )

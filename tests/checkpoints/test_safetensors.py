@@ -91,6 +91,12 @@ def test_padding_and_metadata_are_read_over(write):
     assert list(read_tensors(write("a.safetensors", packed(header + b"   ", bytes(8))))) == ["w"]
 
 
+def test_mlx_writes_null_where_it_has_no_metadata(write):
+    """As MLX 0.30 writes it; the safetensors library reads it too."""
+    path = write("a.safetensors", packed(b'{"__metadata__":null,' + json.dumps({"w": entry()}).encode()[1:], bytes(8)))
+    assert list(read_tensors(path)) == list(load_file(path)) == ["w"]
+
+
 @pytest.mark.slow
 def test_as_many_tensors_as_are_read_and_one_more(write, refusal):
     header = {f"layer.{i}.weight": entry(offsets=(8 * i, 8 * i + 8)) for i in range(MAX_TENSORS)}

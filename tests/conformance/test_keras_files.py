@@ -195,3 +195,36 @@ def test_a_corrupted_file(keras, tmp_path, kind, case):
     if name != "units":
         assert name in said
         assert (str(value) if value else "no such tensor") in said or case == "kernel_another_n"
+
+
+@pytest.mark.parametrize("kind", ["h5", "keras"])
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_class_of_somebodys_own_is_told_in_both_formats(keras, tmp_path, kind, beside):
+    """Alone, the .h5 said nothing; beside a layer of Keras, neither did."""
+    own = type("Own", (keras.layers.LSTM,), {})
+    plain = [keras.layers.LSTM(4, return_sequences=True, name="plain")] * beside
+    model = keras.Sequential([keras.layers.Input((7, 3)), *plain, own(4, name="mine")], name="m")
+    model.save(path := tmp_path / f"m.{kind}")
+    where = "mine/m/mine/lstm_cell" if kind == "h5" else "layers/own/cell"
+    report = ls.check(path, numbers=False)
+    assert len(report.layers) == 1 + beside
+    assert [str(finding) for finding in report.findings] == [
+        f"warning[unmatched]: {where} has a cell's tensors, and the configuration has no recurrent layer of Keras"
+        f" for it\n  at       {path}\n"
+        "  because  a class of somebody's own is code that the file does not hold: it may compute something else"
+    ]
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+@pytest.mark.parametrize("name", ["m.keras", "m.h5", "m.weights.h5"])
+def test_a_convolutional_lstm_is_named_in_every_format(keras, tmp_path, dimensions, name):
+    """Where there is no configuration, by its tensors: there it was an LSTM whose shapes do not fit."""
+    layer = getattr(keras.layers, f"ConvLSTM{dimensions}D")(4, 3, name="conv")
+    model = keras.Sequential([keras.layers.Input((7, *[5] * dimensions, 3)), layer])
+    model.save_weights(tmp_path / name) if name == "m.weights.h5" else model.save(tmp_path / name)
+    report = ls.check(tmp_path / name, numbers=False)
+    (finding,) = report.findings
+    assert (report.ok, report.layers, finding.code) == (False, (), "unread")
+    evidence = "by the names and shapes of its tensors" if name == "m.weights.h5" else "as its configuration says"
+    kind = "ConvLSTM" if name == "m.weights.h5" else f"ConvLSTM{dimensions}D"
+    assert finding.message.endswith(f" is a {kind}, {evidence}; this version reads LSTMs")

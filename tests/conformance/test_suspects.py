@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 import lstm_spec as ls
+from lstm_spec.checkpoints import read_tensors
 from tests.conformance.sets import torch_names
 
 NAMES = "the names of a dialect: lstm-spec dialects lists them"
-RENAME = "name the dialect with --dialect, or rename the tensors"
 NORM = "fold it in before saving: torch.nn.utils.remove_weight_norm"
 PARAMETRIZED = "fold it in before saving: torch.nn.utils.parametrize.remove_parametrizations"
+SPECTRAL = "fold it in before saving: torch.nn.utils.remove_spectral_norm"
 PRUNED = "fold it in before saving: torch.nn.utils.prune.remove"
 QUANTIZED = "these weights are quantized; save the model as it was before quantize_dynamic"
 
@@ -37,16 +38,29 @@ def told(where, count, found, help):
             PARAMETRIZED,
         ),
         ("prune", "enc.weight_hh_l0_orig (16, 4), enc.weight_hh_l0_mask (16, 4)", PRUNED),
+        (
+            "spectral",
+            "enc.weight_hh_l0_orig (16, 4), enc.weight_hh_l0_u (16,), enc.weight_hh_l0_v (4,)",
+            SPECTRAL,
+        ),
+        (
+            "parametrize spectral",
+            "enc.parametrizations.weight_hh_l0.original (16, 4), enc.parametrizations.weight_hh_l0.0._u (16,), "
+            "enc.parametrizations.weight_hh_l0.0._v (4,)",
+            PARAMETRIZED,
+        ),
     ],
 )
 def test_a_weight_that_torch_keeps_in_parts(change, found, help, tmp_path):
     torch = pytest.importorskip("torch")
-    from torch.nn.utils import parametrizations, prune, weight_norm
+    from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 
     changes = {
         "norm": lambda lstm: weight_norm(lstm, "weight_hh_l0"),
         "parametrize": lambda lstm: parametrizations.weight_norm(lstm, "weight_hh_l0"),
         "prune": lambda lstm: prune.random_unstructured(lstm, "weight_hh_l0", 0.5),
+        "spectral": lambda lstm: spectral_norm(lstm, "weight_hh_l0"),
+        "parametrize spectral": lambda lstm: parametrizations.spectral_norm(lstm, "weight_hh_l0"),
     }
     lstm = torch.nn.LSTM(3, 4, bias=False)
     with pytest.warns(FutureWarning, match="weight_norm") if change == "norm" else nullcontext():
@@ -54,7 +68,49 @@ def test_a_weight_that_torch_keeps_in_parts(change, found, help, tmp_path):
     path = tmp_path / "m.pt"
     torch.save({f"enc.{name}": value for name, value in lstm.state_dict().items()}, path)
     found = f"enc.weight_ih_l0 (16, 3), {found}"
-    assert str(ls.check(path, numbers=False)) == told("enc", 3, found, help).format(path=path)
+    count = len(torch.load(path))
+    assert str(ls.check(path, numbers=False)) == told("enc", count, found, help).format(path=path)
+
+
+@pytest.mark.parametrize("asked", [None, "pytorch"])
+@pytest.mark.parametrize("cell", [False, True])
+def test_what_is_left_of_a_layer_with_a_pruned_weight_is_no_layer(cell, asked):
+    """It was one LSTM layer with n = n, of which weight_ih_l0 was missing; the hint alone is left."""
+    torch = pytest.importorskip("torch")
+    from torch.nn.utils import prune, spectral_norm
+
+    pruned = torch.nn.LSTMCell(3, 4) if cell else torch.nn.LSTM(3, 4)
+    own = "weight_ih" if cell else "weight_ih_l0"
+    prune.random_unstructured(pruned, own, 0.5)
+    arrays = {f"enc.{name}": value for name, value in pruned.state_dict().items()} | torch_names("dec.")
+    report = ls.check(arrays, dialect=asked, numbers=False)
+    assert [layer.where for layer in report.layers] == ["dec"]
+    (finding,) = report.findings
+    verdict = "pytorch has no such names" if asked else "no dialect reads it"
+    assert finding.message == f"enc looks recurrent by its 5 names, and {verdict}"
+    assert finding.help == PRUNED
+    spectral_norm(pruned, own.replace("ih", "hh"))
+    (finding,) = ls.check(pruned.state_dict(), numbers=False).findings
+    assert finding.help == f"{PRUNED}, torch.nn.utils.remove_spectral_norm"
+    prune.remove(pruned, own)
+    torch.nn.utils.remove_spectral_norm(pruned, own.replace("ih", "hh"))
+    assert ls.check(pruned.state_dict()).ok
+
+
+def test_a_weight_that_is_there_beside_its_parts_is_read(tmp_path):
+    """As in a pickled module; the parts are told with the way out."""
+    torch = pytest.importorskip("torch")
+    from torch.nn.utils import prune
+
+    pruned = torch.nn.LSTM(3, 4)
+    prune.random_unstructured(pruned, "weight_ih_l0", 0.5)
+    torch.save(pruned, path := tmp_path / "whole.pt")
+    report = ls.check(path, numbers=False)
+    assert len(report.layers) == 1
+    assert [(f.code, f.help) for f in report.findings] == [("unread", PRUNED)]
+    np.testing.assert_array_equal(
+        read_tensors(path)["weight_ih_l0"].load(), (pruned.weight_ih_l0_orig * pruned.weight_ih_l0_mask).detach()
+    )
 
 
 def test_a_quantized_lstm_is_not_passed_over(tmp_path):
@@ -70,19 +126,6 @@ def test_a_quantized_lstm_is_not_passed_over(tmp_path):
         report = ls.check(tmp_path / name, numbers=False)
         assert [layer.where for layer in report.layers] == ["dec"]
         assert [(f.code, f.at, f.help) for f in report.findings] == [("unread", f"{tmp_path / name} : enc", QUANTIZED)]
-
-
-def test_a_gru_of_flax_is_told_once_and_also_when_it_stands_alone(tmp_path):
-    shapes = {f"{a}{b}/kernel": (4, 4) for a in "ih" for b in "rzn"}
-    arrays = {f"params/GRUCell_0/{name}": np.zeros(shape, "f4") for name, shape in shapes.items()}
-    np.savez(tmp_path / "gru.npz", **arrays)
-    listed = ", ".join(f"{name} (4, 4)" for name in arrays)
-    assert str(ls.check(tmp_path / "gru.npz", numbers=False)) == told("params/GRUCell_0", 6, listed, RENAME).format(
-        path=tmp_path / "gru.npz"
-    )
-    bare = {f"params/{name}": np.zeros(shape, "f4") for name, shape in shapes.items()}
-    report = ls.check(bare, numbers=False)
-    assert [f.found for f in report.findings] == ["params/hr/kernel (4, 4), params/hz/kernel (4, 4)"]
 
 
 def test_many_are_counted_and_not_listed():

@@ -81,13 +81,43 @@ def test_a_dialect_and_one_fit_are_a_reading(dialect, tensors, summary, data):
         ("onnx", onnx_names(4, 4)),
         ("keras", keras_names(n=4)),
         ("pytorch", torch_names(n=4, bias=False)),
-        ("pytorch", torch_names()),  # the two biases could change places
+        ("pytorch", torch_names(n=4)),
     ],
 )
 def test_two_fits_are_ambiguous_even_with_a_dialect(dialect, tensors):
+    """And then the help is not to name the dialect."""
     report = ls.check(renamed(tensors), dialect=dialect)
-    assert ([f.code for f in report.findings], report.ok) == (["ambiguous"], False)
-    assert len(report.findings[0].found.splitlines()) == 2
+    (finding,) = report.findings
+    assert not report.ok
+    assert len(finding.found.splitlines()) == 2
+    assert (finding.code, finding.message, finding.help) == (
+        "ambiguous",
+        "names and operators say nothing, and the shapes do not tell which tensor is which",
+        "name the tensors as the dialect does; one recorded step would decide: lstm-spec identify --step",
+    )
+
+
+def test_two_biases_that_could_change_places_are_one_reading(tmp_path):
+    """They are added: whichever is which. `torch.save(list(lstm.parameters()))` was two readings, and stayed so."""
+    torch = pytest.importorskip("torch")
+    lstm = torch.nn.LSTM(3, 4)
+    torch.save(list(lstm.parameters()), path := tmp_path / "list.pt")
+    (finding,) = ls.check(path).findings
+    assert finding.found == "pytorch, n = 3, k = 4: 0 = weight_ih_l0, 1 = weight_hh_l0, 2 = bias_ih_l0, 3 = bias_hh_l0"
+    report = ls.check(path, dialect="pytorch")
+    (layer,) = report.layers
+    assert report.ok
+    assert layer.agreement.difference < 1e-6
+    assert layer.assumed == ("bias_ih_l0 = 2, bias_hh_l0 = 3; in each other's place they have the same sum",)
+    _, weights = ls.read(path, dialect="pytorch")
+    np.testing.assert_array_equal(weights["l0.b_Wi"], lstm.bias_ih_l0.detach().numpy()[:4])
+
+
+def test_one_bias_that_is_two_halves_does_not_change_places():
+    """ONNX has both in one vector; a peephole is no bias."""
+    assert found(renamed(onnx_names(peephole=True)), dialect="onnx") == {
+        "arrays": ("onnx", "n = 3, k = 4, forward, two biases")
+    }
 
 
 def test_too_many_unnamed_arrays_are_no_lstm():

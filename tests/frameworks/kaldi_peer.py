@@ -113,15 +113,16 @@ def test_our_weights_in_their_network(kaldi, peer):
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 @pytest.mark.parametrize("projected", [False, True])
 def test_their_weights_in_our_code(kaldi, peer, sizes, projected):
-    """The parameters that Kaldi draws, from its own text; the names alone decide the reading."""
+    """The parameters that Kaldi draws, from its own text; the names alone decide the reading, but for a projection."""
     n, k, batch = sizes
     case = Case(n, k, 9, batch, 3, "float32", False, PEEPHOLES | (PROJECTED if projected else {}))
     model = kaldi.make(peer.config(sizes_of(case)))
     tensors = read_tensors(model)
-    report = ls.check(tensors, numbers=False)
+    asked = peer.dialect.name if projected else None
+    report = ls.check(tensors, dialect=asked, numbers=False)
     assert report.ok, str(report)
     assert [found.dialect for found in report.layers] == [peer.dialect.name]
-    layer, weights = ls.read(tensors)
+    layer, weights = ls.read(tensors, dialect=asked)
     assert layer.cell == case.layer.cell
     assert layer.sizes == case.layer.sizes
     assert sum(a.size for a in weights.values()) == sum(a.size for a in tensors.values())
@@ -186,18 +187,26 @@ def test_a_decay_time_of_the_other_layer_scales_the_cell_within_the_step(kaldi):
 
 @both
 def test_of_the_projection_only_the_first_rows_recur(kaldi, peer):
-    """xconfig's layers always have others, as many by default; read as they are, n is too small by as many."""
-    r, p = TRAP.options["projection"], 2
+    """xconfig's layers always have others, as many by default; read as they are, n is too small by as many.
+
+    Unasked, both readings are told.
+    """
+    r = p = TRAP.options["projection"]
     tensors = read_tensors(kaldi.make(peer.config(sizes_of(TRAP, p=p))))
     (projection,) = (name for name in tensors if name.endswith((".W_rp.m", ".W_rp")))
     assert tensors[projection].shape == (r + p, TRAP.k)
     y, c = theirs(kaldi, peer, tensors, TRAP, p=p)
     kept = {name: a[:r] if name.startswith(projection) else a for name, a in tensors.items()}
-    _, weights = ls.read(kept)
+    _, weights = ls.read(kept, dialect=peer.dialect.name)
     expected = ours(TRAP.layer, weights, TRAP)
     first = y[..., :r], {"l0.h": y[-1, :, :r], "l0.c": c["l0.c"]}
     assert_equal(expected, first, TOLERANCE["float32"], peer.dialect.name)
-    layer, _ = ls.read(tensors)
+    (finding,) = ls.check(tensors, numbers=False).findings
+    half, every = finding.found.splitlines()
+    assert finding.code == "ambiguous"
+    assert half.endswith(f": r = {r}, n = {TRAP.n}")
+    assert every == f"all of them: r = {r + p}, n = {TRAP.n - p}"
+    layer, _ = ls.read(tensors, dialect=peer.dialect.name)
     assert int(layer.sizes["n"]) == TRAP.n - p
     assert any("projection" in text for text in peer.dialect.assumptions(layer))
 

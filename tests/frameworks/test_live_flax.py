@@ -147,7 +147,7 @@ def test_nnx_merge_of_two_directions():
 
 def test_nnx_reversed_is_not_converted_to_what_only_reads_forwards():
     nnx = pytest.importorskip("flax.nnx", reason="flax is not installed")
-    with pytest.raises(ls.LstmSpecError, match="which no tensor says"):
+    with pytest.raises(ls.LstmSpecError, match="pytorch has no layer that only reads backwards"):
         ls.convert(rnn(nnx, reverse=True, keep_order=True), "pytorch")
 
 

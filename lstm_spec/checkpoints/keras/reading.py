@@ -45,7 +45,7 @@ def read_hdf5(file: File, stream: BufferedReader) -> Tensors:
         if "model_config" in said
         else {}
     )
-    return _tensors(source, "hdf5", contents, read_configuration(config, version))
+    return _tensors(source, "hdf5", contents, read_configuration(config, version), bool(config))
 
 
 def read_keras(file: File, stream: BufferedReader) -> Tensors:
@@ -59,7 +59,7 @@ def read_keras(file: File, stream: BufferedReader) -> Tensors:
     source = Source(file, members[WEIGHTS])
     with source.opened(stream) as opened:
         contents = walk(opened, TEXTS, LISTS)
-    return _tensors(source, "keras", contents, config)
+    return _tensors(source, "keras", contents, config, True)
 
 
 def check_members(members: list[ZipInfo], size: int) -> list[ZipInfo]:
@@ -100,7 +100,7 @@ def check_version(version: Any) -> str:
     raise malformed("config", "keras_version is no version", expected="such as 2.15.0", found=safe(version, 60))
 
 
-def _tensors(source: Source, format: str, contents: Contents, config: Configuration) -> Tensors:
+def _tensors(source: Source, format: str, contents: Contents, config: Configuration, configured: bool) -> Tensors:
     named = name_datasets(contents)
     parts = find_parts(named, contents)
     matched = match_parts(parts, config.layers)
@@ -115,14 +115,17 @@ def _tensors(source: Source, format: str, contents: Contents, config: Configurat
     operators += tuple(_turned(part) for part in parts if part.where not in matched and BACKWARD & set(part.classes))
     origin = safe(source.file.path, None)
     findings = (*_not_evaluated(config, origin), *_unmatched(parts, matched, config, origin))
-    if format == "keras" and not config.layers:
-        findings += tuple(_of_another_class(part, origin) for part in parts)
+    claimed = {id(layer) for layer in matched.values()}
+    if configured and claimed == {id(layer) for layer in config.layers}:  # every layer of Keras has its tensors
+        findings += tuple(_of_another_class(part, origin) for part in parts if part.where not in matched)
     return Tensors(origin, format, tensors, operators, findings)
 
 
 def _of_another_class(part: Part, origin: str) -> Finding:
-    """An archive's configuration names every class; a cell that is of none that Keras has may compute anything."""
-    message = f"{safe(part.where, 60)} has a cell's tensors, and the configuration has no recurrent layer of Keras"
+    """A configuration names every class; a cell that is of none that Keras has may compute anything."""
+    message = (
+        f"{safe(part.where, 60)} has a cell's tensors, and the configuration has no recurrent layer of Keras for it"
+    )
     because = "a class of somebody's own is code that the file does not hold: it may compute something else"
     return Finding("unmatched", message, origin, because=because, severity="warning")
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lstm_spec.checkpoints.files import Array, File, Malformed, Slice, malformed, take
+from lstm_spec.checkpoints.files import Array, Bfloat16, File, Malformed, Slice, malformed, take
 from lstm_spec.checkpoints.shapes import MAX_RANK, check_count, checked_shape
 from lstm_spec.errors import safe
 from lstm_spec.layers.tensors import Tensor, Tensors
@@ -71,8 +71,10 @@ class Piece:
     dtype: str
     begin: int
 
-    def values(self, file: File) -> Slice | None:
-        """What reads it; None for types that NumPy has not."""
+    def values(self, file: File) -> Slice | Bfloat16 | None:
+        """What reads it; None for types that NumPy has not, but for bfloat16."""
+        if self.dtype == "bfloat16":
+            return Bfloat16(Slice(file, self.begin, np.dtype("<u2"), self.shape))
         return Slice(file, self.begin, np.dtype(self.dtype), self.shape) if self.dtype in LOADABLE else None
 
 
@@ -80,7 +82,7 @@ class Piece:
 class Joined:
     """Reads an array that was stored in pieces, one after the other."""
 
-    pieces: tuple[Slice, ...]
+    pieces: tuple[Slice | Bfloat16, ...]
     shape: tuple[int, ...]
 
     def __call__(self) -> Array:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -190,7 +191,14 @@ def fold_dequantize(call: Call) -> Result:
         centred = a[0].astype(dtype) - (a[2].astype(dtype).reshape(sides) if len(a) == 3 else 0)
         return np.asarray(centred * a[1].reshape(sides), dtype)
 
-    return Result(x.shape, dtype, tuple(t for t in (x, scale, zero) if t is not None), compute)
+    return _rounded(Result(x.shape, dtype, tuple(t for t in (x, scale, zero) if t is not None), compute))
+
+
+def _rounded(result: Result) -> Result:
+    """Of arithmetic in bfloat16, whose every result is rounded to 8 bits, only the shape is worked out."""
+    if result.dtype != "bfloat16":
+        return result
+    return replace(result, inputs=tuple(replace(tensor, load=None) for tensor in result.inputs))
 
 
 def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
@@ -219,7 +227,7 @@ def _arithmetic(function: Callable[[Any, Any], Any]) -> Callable[[Call], Result]
         if y is None or x.dtype != y.dtype:
             raise Unfoldable("its inputs have two types")
         shape = broadcast(x.shape, y.shape)
-        return call.result(shape, lambda a: np.asarray(function(a[0], a[1])), y)
+        return _rounded(call.result(shape, lambda a: np.asarray(function(a[0], a[1])), y))
 
     return fold
 

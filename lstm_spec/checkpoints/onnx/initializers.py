@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lstm_spec.checkpoints.files import Array, File, blamed_on, malformed
+from lstm_spec.checkpoints.files import Array, Bfloat16, File, blamed_on, malformed
 from lstm_spec.checkpoints.onnx.external import external_slice
 from lstm_spec.checkpoints.shapes import checked_shape
 from lstm_spec.errors import safe
@@ -36,6 +36,11 @@ class Element:
     def loadable(self) -> bool:
         """Whether NumPy itself has the type."""
         return not self.name.startswith(NO_NUMPY)
+
+    @property
+    def is_bfloat16(self) -> bool:
+        """Whether its values are the upper halves of float32's."""
+        return self.name == "bfloat16"
 
 
 NO_NUMPY = ("string", "bfloat16", "float8_", "float6_", "float4_", "uint4", "int4", "uint2", "int2")
@@ -98,6 +103,18 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Halves:
+    """Returns the values of a checked TensorProto of bfloat16 as they are stored, 16 bits each."""
+
+    proto: TensorProto
+
+    def __call__(self) -> Array:
+        proto = self.proto
+        stored = np.frombuffer(proto.raw_data, "<u2") if proto.HasField("raw_data") else proto.int32_data
+        return np.array(stored).astype(np.uint16).reshape(tuple(proto.dims))
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
     """Returns the values that a Constant node lists."""
 
@@ -120,8 +137,12 @@ def tensor_of(proto: TensorProto, name: str, path: str, file: File | None = None
     if proto.data_location == EXTERNAL or proto.external_data:
         needed = -(-prod(shape) * element.bits // 8)
         dtype = element.name if element.loadable and element.name != "bool" else None
-        return Tensor(name, shape, element.name, external_slice(proto, name, file, needed, dtype), outside=True)
+        outer = external_slice(proto, name, file, needed, "uint16" if element.is_bfloat16 else dtype)
+        load = Bfloat16(outer) if outer and element.is_bfloat16 else outer
+        return Tensor(name, shape, element.name, load, outside=True)
     _check_data(proto, name, prod(shape), element)
+    if element.is_bfloat16:
+        return Tensor(name, shape, element.name, Bfloat16(Halves(proto)))
     return Tensor(name, shape, element.name, Stored(path, proto) if element.loadable else None)
 
 

@@ -65,11 +65,17 @@ def test_what_flax_writes(write, monkeypatch):
     assert np.array_equal(again["a/w"].load(), big)
 
 
-def test_bfloat16_has_a_shape_and_no_values(write):
+def test_bfloat16_is_read_as_float32(write, monkeypatch):
+    """Whole and in pieces, as Flax writes it."""
     jax = pytest.importorskip("jax.numpy", reason="jax is not installed")
     flax = pytest.importorskip("flax.serialization", reason="flax is not installed")
-    tensors = read_tensors(write("m.msgpack", flax.to_bytes({"w": jax.zeros((2, 3), "bfloat16")})))
-    assert (tensors["w"].shape, tensors["w"].dtype, tensors["w"].load) == ((2, 3), "bfloat16", None)
+    stored = jax.asarray([[1, -2, float("inf")], [2.0**-133, 1 / 3, -0.0]], "bfloat16")
+    for most in (2**30, 8):
+        monkeypatch.setattr(flax, "MAX_CHUNK_SIZE", most)
+        tensor = read_tensors(write("m.msgpack", flax.to_bytes({"w": stored})))["w"]
+        assert (tensor.shape, tensor.dtype) == ((2, 3), "bfloat16")
+        assert tensor.load().dtype == np.float32
+        assert tensor.load().tobytes() == np.asarray(stored).astype(np.float32).tobytes()
 
 
 HOSTILE = {

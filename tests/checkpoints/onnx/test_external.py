@@ -194,3 +194,14 @@ def test_no_external_data_inside_an_attribute(write, tmp_path):
     node = helper.make_node("ConstantOfShape", ["shape"], ["W"], value=value)
     with pytest.raises(FileError, match="value has external data where none is allowed"):
         read_tensors(write("m.onnx", model(node, lstm(), initializers=[shape, *constants(R=R)])))
+
+
+def test_bfloat16_outside_is_read_as_float32(tmp_path):
+    """96 becomes 48 bytes; the numbers of W are small integers, which bfloat16 holds."""
+    (tmp_path / "w.bin").write_bytes((W.view("<u4") >> 16).astype("<u2").tobytes())
+    proto = outside([("location", "w.bin")])
+    proto.data_type = TensorProto.BFLOAT16
+    (tmp_path / "m.onnx").write_bytes(model(lstm(hidden_size=2), initializers=[proto, *constants(R=R)]))
+    tensor = read_tensors(tmp_path / "m.onnx")["W"]
+    assert (tensor.dtype, tensor.load().dtype) == ("bfloat16", np.float32)
+    np.testing.assert_array_equal(tensor.load(), W)

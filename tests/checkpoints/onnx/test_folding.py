@@ -281,3 +281,32 @@ def test_double_weights_have_values(tmp_path):
     """`float64` begins like `float6_e2m3fn`, and is another thing."""
     (tmp_path / "m.onnx").write_bytes(model(lstm(), initializers=constants(W=W.astype("f8"), R=R)))
     np.testing.assert_array_equal(read_tensors(tmp_path / "m.onnx")["W"].load(), W)
+
+
+def bfloat16(name, array):
+    return helper.make_tensor(name, onnx.TensorProto.BFLOAT16, array.shape, array.reshape(-1))
+
+
+@pytest.mark.parametrize("cast", [True, False])
+def test_bfloat16_weights_have_values(tmp_path, cast):
+    """As float32, also behind a Cast; our LSTM and ONNX Runtime's agree on them."""
+    name = "w" if cast else "W"
+    initializers = [bfloat16(name, W), *(constants(R=R) if cast else [bfloat16("R", R)])]
+    nodes = [make("Cast", ["w"], ["W"], to=1)] if cast else []
+    (tmp_path / "m.onnx").write_bytes(model(*nodes, lstm(hidden_size=2), initializers=initializers))
+    report = ls.check(tmp_path / "m.onnx")
+    assert report.ok
+    assert report.layers[0].agreement.difference <= 1e-6
+    _, weights = ls.read(tmp_path / "m.onnx")
+    np.testing.assert_array_equal(weights["l0.W_i"], W[0, :2])
+
+
+@pytest.mark.parametrize(
+    "node", [make("Add", ["w", "w"], ["W"]), make("DequantizeLinear", ["q", "s"], ["W"])], ids=["sum", "scale"]
+)
+def test_arithmetic_in_bfloat16_has_a_shape_and_no_values(tmp_path, node):
+    """ONNX rounds each result to 8 bits; float32 would not."""
+    initializers = [bfloat16("w", W), bfloat16("s", np.array(0.1)), *constants(R=R, q=W.astype("i1"))]
+    (tmp_path / "m.onnx").write_bytes(model(node, lstm(), initializers=initializers))
+    tensor = read_tensors(tmp_path / "m.onnx")["W"]
+    assert (tensor.shape, tensor.dtype, tensor.load) == ((1, 8, 3), "bfloat16", None)
