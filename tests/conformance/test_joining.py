@@ -20,8 +20,12 @@ def summed(tensors):
     return kept | both
 
 
-@pytest.mark.parametrize("layers", [1, 2, 3])
-@pytest.mark.parametrize("both", [False, True], ids=["forward", "both"])
+@pytest.mark.parametrize(
+    "layers", [pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow), 3]
+)
+@pytest.mark.parametrize(
+    "both", [pytest.param(False, marks=pytest.mark.slow, id="forward"), pytest.param(True, id="both")]
+)
 @pytest.mark.parametrize("name", PLAIN)
 def test_there_and_back_is_the_identity(name, layers, both):
     given = torch_names("enc.", layers=layers, both=both)

@@ -38,6 +38,7 @@ PARTS = {
 }
 
 
+@pytest.mark.slow
 def test_many_empty_parts_cost_no_memory(tmp_path):
     """7 MB of empty nodes took 243 MB. One process reads all five: together they take no more than one may."""
     paths = [tmp_path / f"{name}.onnx" for name in PARTS]
