@@ -9,8 +9,6 @@ from __future__ import annotations
 import collections
 import collections.abc
 import os
-import sys
-import types
 import warnings
 
 import numpy as np
@@ -19,24 +17,12 @@ import pytest
 import lstm_spec as ls
 from lstm_spec.dialects import get
 from tests.frameworks.cell_peers import hold_ours, hold_theirs, ours, swap_parts, theirs
+from tests.frameworks.old_theano import import_theano
 from tests.frameworks.peers import TOLERANCE, WRONG, Case, assert_equal, differences
 
 os.environ["KERAS_BACKEND"] = "theano"
-os.environ["THEANO_FLAGS"] = "cxx=,device=cpu,floatX=float64,blas__ldflags="
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    theano = pytest.importorskip("theano", reason="Theano-PyMC is not installed")
-    from theano.sandbox import rng_mrg
-    from theano.tensor.signal import pool
-
-# What Keras 1 imports under names that Theano and Python gave up; no LSTM runs any of it.
-downsample = types.ModuleType("theano.tensor.signal.downsample")
-downsample.max_pool_2d = pool.pool_2d
-sys.modules[downsample.__name__] = theano.tensor.signal.downsample = downsample
-rng_mrg.MRG_RandomStreams = rng_mrg.MRG_RandomStream
-theano.gof = theano.graph.basic
-collections.Iterable = collections.abc.Iterable
+theano = import_theano()
+collections.Iterable = collections.abc.Iterable  # Python gave it up too
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -6,9 +6,6 @@ apart. Theano compiles nothing here (`cxx=`): its graphs run in Python.
 
 from __future__ import annotations
 
-import os
-import sys
-import types
 import warnings
 from dataclasses import replace
 
@@ -18,6 +15,7 @@ import pytest
 import lstm_spec as ls
 from lstm_spec.dialects.lasagne import LASAGNE
 from tests.frameworks.cell_peers import swap_parts
+from tests.frameworks.old_theano import import_theano
 from tests.frameworks.peers import TOLERANCE, WRONG, assert_equal, differences
 from tests.frameworks.whole_peers import (
     DTYPES,
@@ -32,25 +30,11 @@ from tests.frameworks.whole_peers import (
     ours,
 )
 
-# Its C code for BLAS asks numpy.distutils for what that no longer has, unless the flags are given.
-os.environ["THEANO_FLAGS"] = "cxx=,device=cpu,floatX=float64,blas__ldflags="
-
+theano = import_theano()
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    theano = pytest.importorskip("theano", reason="Theano-PyMC is not installed")
-    from theano.sandbox import rng_mrg
     from theano.scan.op import Scan
-    from theano.tensor.signal import pool
 
-# What Lasagne 0.1 imports under names that Theano gave up; no LSTM runs any of it.
-downsample = types.ModuleType("theano.tensor.signal.downsample")
-downsample.max_pool_2d = pool.pool_2d
-sys.modules[downsample.__name__] = theano.tensor.signal.downsample = downsample
-rng_mrg.MRG_RandomStreams = rng_mrg.MRG_RandomStream
-theano.gof = theano.graph.basic
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
     lasagne = pytest.importorskip("lasagne", reason="Lasagne is not installed")
 
 
