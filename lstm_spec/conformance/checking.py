@@ -32,6 +32,7 @@ from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.tensors import Tensors
 from lstm_spec.symbolic.cell import Cell
 
+WRITTEN_OUT = "direction = forward: nodes that write a cell out are not asked which way they walk the time"
 RUN_IT = "lstm-spec run computes it; compare its output with what was recorded"
 
 
@@ -169,6 +170,8 @@ def _merge(reading: Reading, layer: Layer) -> str:
 
 def _assumed(reading: Reading, layer: Layer, tensors: Tensors) -> tuple[str, ...]:
     """The options that nobody said: a live layer says all, and an ONNX node is defined where it does not say one."""
+    if reading.operator and reading.operator.kind == "LSTM cell":
+        return (WRITTEN_OUT,)
     if reading.operator and (tensors.format == "onnx" or tensors.live is not None):
         return ()
     said = reading.operator.attributes if reading.operator else {}

@@ -88,6 +88,9 @@ def test_the_order_of_the_gates_follows_from_where_they_go(tmp_path, order):
     path = save(cell([*products(), *step("z", "c", order)], arrays()), tmp_path)
     report = ls.check(path)
     assert report.ok
+    assert report.layers[0].assumed == (
+        "direction = forward: nodes that write a cell out are not asked which way they walk the time",
+    )
     assert [(f.where, f.summary) for f in report.layers] == [("/cell", "n = 3, k = 4, forward, one bias")]
     assert report.layers[0].agreement.reason == (
         "the graph writes the cell out in simple nodes; there is no operator to run"
