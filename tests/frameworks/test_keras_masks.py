@@ -61,7 +61,7 @@ def to_keras(array):
 def mask_for(case) -> np.ndarray:
     """Anything; but the step that is read first is there where a state is given: see the test of the first step."""
     mask = np.random.default_rng(case.seed + 1).random((case.batch, case.time)) < 0.6
-    if case.with_state and case.options["padding"] == "repeat":
+    if case.with_state and (case.options["padding"] == "repeat" or case.options["output"] == "last"):
         mask[:, -1 if case.options["reverse"] else 0] = True
     return mask
 
