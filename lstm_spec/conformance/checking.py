@@ -21,7 +21,7 @@ from lstm_spec.conformance.evidence import explain_engine, hold_step
 from lstm_spec.conformance.identification.steps import Step, read_step
 from lstm_spec.conformance.numbers import compare_numbers
 from lstm_spec.conformance.reading import no_layer
-from lstm_spec.conformance.readings import Reading, place
+from lstm_spec.conformance.readings import Reading, assumptions, place
 from lstm_spec.conformance.recognizing import recognize
 from lstm_spec.conformance.report import Agreement, FoundLayer, Report, Row, shape_text
 from lstm_spec.conformance.solving import solve
@@ -32,7 +32,6 @@ from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.tensors import Tensors
 from lstm_spec.symbolic.cell import Cell
 
-WRITTEN_OUT = "direction = forward: nodes that write a cell out are not asked which way they walk the time"
 RUN_IT = "lstm-spec run computes it; compare its output with what was recorded"
 
 
@@ -155,7 +154,7 @@ def _check_reading(reading: Reading, tensors: Tensors, numbers: bool) -> tuple[F
     if numbers and not any(p.severity == "error" for p in reading.problems) and not findings:
         agreement = compare_numbers(reading, solution.layer, tensors)
         findings += [*_strange(agreement, reading, tensors), *_differing(agreement, reading, solution.layer, tensors)]
-    assumed = _assumed(reading, solution.layer, tensors)
+    assumed = assumptions(reading, solution.layer, tensors)
     dtype = _dtypes(reading.names.values(), tensors)
     found = FoundLayer(reading.where, solution.layer, reading.dialect.name, solution.rows, assumed, agreement, dtype)
     return replace(found, merge=_merge(reading, solution.layer)), findings
@@ -166,17 +165,6 @@ def _merge(reading: Reading, layer: Layer) -> str:
     said = reading.operator.attributes if reading.operator else {}
     apart = str(said.get("merge_mode", "concat")) if "keras_version" in said else ""
     return layer.merge if layer.direction == "both" else apart
-
-
-def _assumed(reading: Reading, layer: Layer, tensors: Tensors) -> tuple[str, ...]:
-    """The options that nobody said: a live layer says all, and an ONNX node is defined where it does not say one."""
-    if reading.operator and reading.operator.kind == "LSTM cell":
-        return (WRITTEN_OUT,)
-    if reading.operator and (tensors.format == "onnx" or tensors.live is not None):
-        return ()
-    said = reading.operator.attributes if reading.operator else {}
-    own = (text for text in reading.dialect.assumptions(layer) if text.partition(" = ")[0] not in said)
-    return (*own, *reading.assumed)
 
 
 def _strange(agreement: Agreement, reading: Reading, tensors: Tensors) -> list[Finding]:

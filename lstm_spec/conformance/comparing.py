@@ -2,7 +2,7 @@
 
 Both are read into our own names, so that gate order, layout and names do not count; each cell of one is held against
 the cell of the other that bears its name, or else is nearest to it. Biases are compared as what they add up to, a
-constant in the equation of the forget gate included.
+constant in the equation of the forget gate included; gates that one source couples and the other does not, as two.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ import numpy as np
 from lstm_spec.cells.differences import compare_cells
 from lstm_spec.cells.family import lstm_cell
 from lstm_spec.cells.recovering import recover_options
+from lstm_spec.conformance.beside import NOTHING, read_beside
 from lstm_spec.conformance.comparison import Comparison, Pair, Side
+from lstm_spec.conformance.coupling import mirror, other_couplings, write_out
+from lstm_spec.conformance.extras import extras_of, tell_extras
 from lstm_spec.conformance.joining import Piece, join_pieces, unrepeat
 from lstm_spec.conformance.likeness import GATES, describe_difference
 from lstm_spec.conformance.numbers import NARROWEST, load_widened, narrowest
@@ -58,7 +61,7 @@ def compare(
         raise OptionError(Finding("at", "at names one layer of each source", expected=f"at=({at!r}, {at!r})"))
     dialects = dialect if isinstance(dialect, tuple) else (dialect, dialect)
     sources = [open_source(source) for source in (first, second)]
-    sides: list[list[Side]] = []
+    chosen: list[tuple[Reading, ...]] = []
     unread: list[tuple[str, Finding]] = []
     for tensors, name, spoken, called in zip(sources, at, dialects, SIDES, strict=True):
         recognized = recognize(tensors, get(spoken) if spoken else None)
@@ -67,14 +70,26 @@ def compare(
             unread += [(called, finding) for finding in recognized.findings if finding.severity == "error"]
         else:
             readings = choose_readings(recognized, name, tensors)
-        sides.append(list(_sides(readings, tensors)))
+        chosen.append(readings)
+    both = list(zip(chosen, sources, strict=True))
+    couples = {_coupling(solve_reading(reading, tensors).cell) for readings, tensors in both for reading in readings}
+    sides = [list(_sides(readings, tensors, apart=len(couples) > 1)) for readings, tensors in both]
     pairs = tuple(_paired(sides[0], sides[1], shared=shared))
     return Comparison(sources[0].origin, sources[1].origin, pairs, tuple(unread), shared, find_moved(pairs))
 
 
-def _sides(readings: tuple[Reading, ...], tensors: Tensors) -> Iterator[Side]:
-    """Every cell of a source; two directions and stacks under the name of what they make together."""
+def _coupling(cell: Cell) -> str | None:
+    options = recover_options(cell)
+    return options.coupled if options else None
+
+
+def _sides(readings: tuple[Reading, ...], tensors: Tensors, *, apart: bool) -> Iterator[Side]:
+    """Every cell of a source; two directions and stacks under the name of what they make together.
+
+    With `apart`, a gate that is 1 minus another gets weights of its own, where it can.
+    """
     pieces, stored, dtypes = [], [], {}
+    says_merge = any(reading.operator and "merge_mode" in reading.operator.attributes for reading in readings)
     for reading in readings:
         layer = solve_reading(reading, tensors)
         arrays, dtype = load_widened(reading, tensors)
@@ -84,16 +99,42 @@ def _sides(readings: tuple[Reading, ...], tensors: Tensors) -> Iterator[Side]:
             for member in layer.members:
                 yield replace(_side(piece, member, tensors.origin), unreadable=arrays)
             continue
-        piece = Piece(reading.where, reading.dialect.name, layer, reading.dialect.unpack(arrays, layer), said)
+        weights = reading.dialect.unpack(arrays, layer)
+        dtype_of_all = next(iter(weights.values())).dtype
+        beside = read_beside(reading, layer, tensors, dtype_of_all) if _is_readable(reading, tensors) else NOTHING
+        piece = Piece(reading.where, reading.dialect.name, layer, weights, said, beside=beside)
         pieces.append(piece)
         stored.append(replace(piece, weights=reading.dialect.unpack(_codes(reading, tensors, dtype), layer)))
         dtypes[reading.where] = dtype
     of_all = narrowest(dtypes.values())
+    own = {reading.where for reading in readings}
     for piece, codes in zip(*(join_pieces(each, tensors.origin) for each in (pieces, stored)), strict=True):
         for member in piece.layer.members:
-            parameters = _summed(_members(piece, member), _members(codes, member), piece.layer.cell)
-            side = _side(piece, member, tensors.origin)
-            yield replace(side, parameters=parameters, dtype=dtypes.get(piece.where, of_all))
+            cell, numbers, kinds = piece.layer.cell, _members(piece, member), _members(codes, member)
+            if apart:
+                cell, numbers, kinds = _uncoupled(cell, numbers, kinds)
+            parameters = _summed(numbers, kinds, cell)
+            was_coupled = cell is not piece.layer.cell
+            side = replace(_side(piece, member, tensors.origin), cell=_without_biases(cell), was_coupled=was_coupled)
+            extras = extras_of(piece, member, says_merge or piece.where in own)
+            yield replace(side, parameters=parameters, dtype=dtypes.get(piece.where, of_all), extras=extras)
+
+
+def _is_readable(reading: Reading, tensors: Tensors) -> bool:
+    """Whether the values of what stands beside the weights are to be had."""
+    roles = reading.operator.tensors.values() if reading.operator else ()
+    return all(tensors[name].load is not None for name in {*roles, *reading.constants} if name in tensors)
+
+
+def _uncoupled(
+    cell: Cell, own: dict[str, Array], codes: dict[str, Array]
+) -> tuple[Cell, dict[str, Array], dict[str, Array]]:
+    """The cell with two gates in place of a coupled one, their weights, and the dtypes of these."""
+    options = recover_options(cell)
+    if options is None or options.coupled is None or None not in other_couplings(options):
+        return cell, own, codes
+    plain = lstm_cell(replace(options, coupled=None))
+    return plain, write_out(options, own), {**codes, **mirror(options, codes)}
 
 
 def _codes(reading: Reading, tensors: Tensors, dtype: str) -> dict[str, Array]:
@@ -179,7 +220,8 @@ def _compared(one: Side, other: Side) -> Pair:
     both = {name: (own, other.parameters[name]) for name, own in one.parameters.items()}
     gaps = {name: largest_gap(*sides) for name, sides in both.items()}
     differences = {name: gap for name, gap in gaps.items() if gap}
-    wrong = tuple(name for name in differences if not agree(*both[name], CONSTANTS if name == "b_f" else ()))
+    folded = ("b_i", "b_f") if one.was_coupled or other.was_coupled else ("b_f",)
+    wrong = tuple(name for name in differences if not agree(*both[name], CONSTANTS if name in folded else ()))
     return Pair(one, other, differences, words, wrong)
 
 
@@ -203,6 +245,7 @@ def _words(one: Side, other: Side) -> Iterator[str]:
             yield f"{letter}: {'none' if a is None else a} -> {'none' if b is None else b}"
     if one.cell != other.cell:
         yield from (change.words for change in compare_cells(one.cell, other.cell).changes)
+    yield from tell_extras(one.extras, other.extras)
     if one.reverse != other.reverse:
         reads = {True: "backwards", False: "forwards"}
         yield f"the first reads {reads[one.reverse]}, the second {reads[other.reverse]}"

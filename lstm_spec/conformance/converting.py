@@ -21,7 +21,7 @@ from lstm_spec.conformance.joining import Piece, join_pieces, unrepeat
 from lstm_spec.conformance.numbers import HALVES
 from lstm_spec.conformance.proving import prove
 from lstm_spec.conformance.reading import choose_readings, load_reading
-from lstm_spec.conformance.readings import Reading, Recognized, place
+from lstm_spec.conformance.readings import Reading, Recognized, assumptions, place
 from lstm_spec.conformance.recognizing import recognize
 from lstm_spec.conformance.sources import open_source
 from lstm_spec.conformance.telling_names import told_by_names
@@ -143,7 +143,9 @@ def _pieces(
         found, weights = load_reading(reading, tensors)
         found = found if layer is None else found.with_(cell=layer.cell)
         said = reading.operator.attributes if reading.operator else {}
-        notes = (*_widened(reading, weights, tensors), *tell_outside(reading.operator, found, holds_options))
+        assumed = () if layer else assumptions(reading, found, tensors)
+        told = (*_widened(reading, weights, tensors), *tell_outside(reading.operator, found, holds_options))
+        notes = (*(f"assumed {text}" for text in assumed), *told)
         beside = read_beside(reading, found, tensors, next(iter(weights.values())).dtype)
         pieces.append(Piece(reading.where, reading.dialect.name, found, weights, said, notes, beside=beside))
     joined = join_pieces(pieces, tensors.origin)

@@ -31,11 +31,18 @@ def other_couplings(options: LstmOptions) -> Iterator[Coupling | None]:
         yield None
 
 
+def mirror(options: LstmOptions, own: Mapping[str, Array]) -> dict[str, Array]:
+    """The parameters that the gate without weights would have, each the other's as it is."""
+    assert options.coupled is not None
+    written, read = options.coupled[0], options.coupled[-1]  # "i=1-f": i is written out, from f
+    return {name[:-1] + written: array for name, array in own.items() if _is_of(name, read)}
+
+
 def write_out(options: LstmOptions, own: Mapping[str, Array]) -> dict[str, Array]:
     """A cell's weights and those of the gate that has none: the other's, negated, with what the forget gate adds."""
     assert options.coupled is not None
-    written, read = options.coupled[0], options.coupled[-1]  # "i=1-f": i is written out, from f
-    mirrored = {name[:-1] + written: -array for name, array in own.items() if _is_of(name, read)}
+    written = options.coupled[0]
+    mirrored = {name: -array for name, array in mirror(options, own).items()}
     for name in (f"b_{written}", f"b_W{written}"):
         if name in mirrored and options.forget_bias:  # f adds it, beside its bias
             mirrored[name] = mirrored[name] - mirrored[name].dtype.type(float(options.forget_bias))

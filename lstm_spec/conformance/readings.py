@@ -11,6 +11,10 @@ from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.tensors import Operator, Tensors
 
 KINDS = {"RNN": "simple RNN"}  # what people call an operator's kind
+WRITTEN_OUT = (
+    "direction = forward: nodes that write a cell out are not asked which way they walk the time",
+    "initial state = zeros: they are not asked what they begin with",
+)
 
 
 def place(tensors: Tensors, *inside: str) -> str:
@@ -66,3 +70,18 @@ class Recognized:
     readings: tuple[Reading, ...]
     findings: tuple[Finding, ...]
     other: tuple[str, ...]
+
+
+def assumptions(reading: Reading, layer: Layer, tensors: Tensors) -> tuple[str, ...]:
+    """The options that nobody said: a live layer says all, and an ONNX node is defined where it does not say one.
+
+    Nodes that write a cell out are read one step at a time.
+    """
+    operator = reading.operator
+    if operator and operator.kind == "LSTM cell":
+        return WRITTEN_OUT
+    if operator and (tensors.format == "onnx" or tensors.live is not None):
+        return ()
+    said = operator.attributes if operator else {}
+    own = (text for text in reading.dialect.assumptions(layer) if text.partition(" = ")[0] not in said)
+    return (*own, *reading.assumed)

@@ -90,6 +90,7 @@ def test_the_order_of_the_gates_follows_from_where_they_go(tmp_path, order):
     assert report.ok
     assert report.layers[0].assumed == (
         "direction = forward: nodes that write a cell out are not asked which way they walk the time",
+        "initial state = zeros: they are not asked what they begin with",
     )
     assert [(f.where, f.summary) for f in report.layers] == [("/cell", "n = 3, k = 4, forward, one bias")]
     assert report.layers[0].agreement.reason == (
