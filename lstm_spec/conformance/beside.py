@@ -28,7 +28,7 @@ MOST_SHOWN = 6
 class Beside:
     """Constant states that are not all zeros, by their names in the layer, each (B, k); constant lengths (B,).
 
-    `starts` are the names of tensors that are a state too, for any number of samples: no target takes them.
+    `starts` are words for what is a state too, for any number of samples: no target takes them.
     """
 
     state: Mapping[str, Array] = field(default_factory=dict)
@@ -44,8 +44,7 @@ class Beside:
     def losses(self, to: str, holds: str | None) -> Iterator[Loss]:
         """What a target loses; `holds` says which file has a place for constants of an operator, None that this has."""
         if self.starts:
-            names = ", ".join(safe(name, 60) for name in self.starts)
-            words = f"{names}: the state that the source starts from, which {to} has no place for"
+            words = f"{', '.join(self.starts)}: the state that the source starts from, which {to} has no place for"
             yield Loss("initial-state", words)
         if holds is None:
             return
@@ -68,9 +67,10 @@ def read_beside(reading: Reading, layer: Layer, tensors: Tensors, dtype: Any) ->
     operator = reading.operator
     roles = operator.tensors if operator else {}
     named = [name for name in reading.constants if name not in roles.values()]
-    starts = tuple(name for name in named if _values(name, tensors).any())
+    starts = tuple(safe(name, 60) for name in named if _values(name, tensors).any())
     if operator is None:
         return Beside(starts=starts)
+    starts += tuple(f"{role} ({operator.reasons[role]})" for role in _spread(operator))
     given = {role: _values(roles[role], tensors) for role in STATES if role in roles}
     state: dict[str, Array] = {}
     for role, array in given.items():
@@ -97,10 +97,16 @@ def _values(name: str, tensors: Tensors) -> Array:
     return load()
 
 
+def _spread(operator: Operator) -> list[str]:
+    """The states that are spread from constants over any number of samples: no constants, and with a reason."""
+    return [role for role in STATES if role in operator.absent and role in operator.reasons]
+
+
 def tell_outside(operator: Operator | None, layer: Layer, holds_options: bool) -> Iterator[str]:
     """Notes of what comes from outside of an operator, and of how x lies where a model of operators is written."""
     absent = operator.absent if operator else ()
-    if states := [role for role in STATES if role in absent]:
+    spread = _spread(operator) if operator else []
+    if states := [role for role in STATES if role in absent and role not in spread]:
         verb = "comes" if len(states) == 1 else "come"
         yield f"{', '.join(states)} {verb} from outside: what is written begins with zeros unless it is given others"
     if LENGTHS in absent:

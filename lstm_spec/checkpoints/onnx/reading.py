@@ -21,6 +21,7 @@ from lstm_spec.checkpoints.onnx.folding import DOMAINS, add_folded, fold
 from lstm_spec.checkpoints.onnx.initializers import constant_of, sparse_of, tensor_of
 from lstm_spec.checkpoints.onnx.quantized import QUANTIZED, SCALES, mark_quantized
 from lstm_spec.checkpoints.onnx.scopes import Contents, Made, Scope, Value, label_of
+from lstm_spec.checkpoints.onnx.spreading import spread
 from lstm_spec.checkpoints.onnx.wire import check_parts
 from lstm_spec.errors import Finding, MissingPackageError, safe
 from lstm_spec.layers.tensors import Operator, Tensors
@@ -35,7 +36,8 @@ MAX_SCOPES = 10_000  # graphs and calls of functions that are entered
 LSTM_INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 INPUTS = {"LSTM": LSTM_INPUTS, "GRU": LSTM_INPUTS[:6], "RNN": LSTM_INPUTS[:6]}
 WEIGHTS = ("W", "R", "B", "P")
-DECLARED = ("X", "initial_h", "initial_c")  # whose shapes are held against what the graph declares
+STATES = ("initial_h", "initial_c")
+DECLARED = ("X", *STATES)  # whose shapes are held against what the graph declares
 LOOKS_RECURRENT = re.compile("LSTM|GRU|RNN|[Ll]stm|[Gg]ru$|Rnn")
 
 # AttributeProto.type → the field with the value; the types that an operator's options have.
@@ -193,14 +195,16 @@ def operator_of(node: NodeProto, roles: tuple[str, ...], where: str, scope: Scop
     wired = {role: name for role, name in zip(roles, node.input, strict=False) if name}
     values = {role: fold(name, scope, contents) for role, name in wired.items()}
     declared = {role: scope.shapes.get(name) for role, name in wired.items() if role in DECLARED}
+    reasons = {role: value for role, value in values.items() if isinstance(value, str)}
+    told = {role: spread(wired[role], scope, contents) for role in STATES if role in reasons}
     return Operator(
         node.op_type,
         where,
         {role: add_folded(value, contents) for role, value in values.items() if isinstance(value, Value)},
         _attributes(node, where, scope),
-        tuple(role for role, value in values.items() if isinstance(value, str) and role != "X"),
+        tuple(role for role in reasons if role != "X" and told.get(role) != ""),
         {role: shape for role, shape in declared.items() if shape and not isinstance(values[role], Value)},
-        {role: value for role, value in values.items() if isinstance(value, str) and role in WEIGHTS},
+        {role: words for role, words in (reasons | told).items() if words and role in (*WEIGHTS, *told)},
     )
 
 
