@@ -111,11 +111,11 @@ def _sides(readings: tuple[Reading, ...], tensors: Tensors, *, apart: bool) -> I
     for piece, codes in zip(*(join_pieces(each, tensors.origin) for each in (pieces, stored)), strict=True):
         for member in piece.layer.members:
             cell, numbers, kinds = piece.layer.cell, _members(piece, member), _members(codes, member)
+            constants = _constants(cell)
             if apart:
                 cell, numbers, kinds = _uncoupled(cell, numbers, kinds)
-            parameters = _summed(numbers, kinds, cell)
-            was_coupled = cell is not piece.layer.cell
-            side = replace(_side(piece, member, tensors.origin), cell=_without_biases(cell), was_coupled=was_coupled)
+            parameters = _summed(numbers, kinds, cell, constants)
+            side = replace(_side(piece, member, tensors.origin), cell=_without_biases(cell))
             extras = extras_of(piece, member, says_merge or piece.where in own)
             yield replace(side, parameters=parameters, dtype=dtypes.get(piece.where, of_all), extras=extras)
 
@@ -134,7 +134,14 @@ def _uncoupled(
     if options is None or options.coupled is None or None not in other_couplings(options):
         return cell, own, codes
     plain = lstm_cell(replace(options, coupled=None))
-    return plain, write_out(options, own), {**codes, **mirror(options, codes)}
+    return plain, write_out(replace(options, forget_bias=Fraction(0)), own), {**codes, **mirror(options, codes)}
+
+
+def _constants(cell: Cell) -> dict[str, float]:
+    """What the equations add to a gate's bias; to that of a gate that is written out from the forget gate, less."""
+    options = recover_options(cell)
+    constant = float(options.forget_bias) if options else 0.0
+    return {"f": constant} | ({"i": -constant} if options and options.coupled == "i=1-f" else {})
 
 
 def _codes(reading: Reading, tensors: Tensors, dtype: str) -> dict[str, Array]:
@@ -172,8 +179,10 @@ def _without_biases(cell: Cell) -> Cell:
     return lstm_cell(replace(options, bias="one", forget_bias=Fraction(0)))
 
 
-def _summed(own: Mapping[str, Array], codes: Mapping[str, Array], cell: Cell) -> dict[str, Parameter]:
-    """The parameters with one bias a gate: the sum of two, and the forget gate's with the constant of its equation."""
+def _summed(
+    own: Mapping[str, Array], codes: Mapping[str, Array], cell: Cell, constants: Mapping[str, float]
+) -> dict[str, Parameter]:
+    """The parameters with one bias a gate: the sum of two, and the constants of the gates' equations."""
     options = recover_options(cell)
     dtypes = {name: NARROWEST[int(codes[name].flat[0])] for name in own}
     if options is None or options.layer_norm != "none":
@@ -187,7 +196,7 @@ def _summed(own: Mapping[str, Array], codes: Mapping[str, Array], cell: Cell) ->
         names = [name for name in (f"b_{gate}", f"b_W{gate}", f"b_U{gate}") if name in own]
         addends = [own[name] for name in names] or [np.zeros(len(own[f"U_{gate}"]), own[f"U_{gate}"].dtype)]
         dtype = narrowest(dtypes[name] for name in names or [f"U_{gate}"])
-        constant = float(options.forget_bias) if gate == "f" else 0.0
+        constant = constants.get(gate, 0.0)
         parts = tuple(addends) if len(addends) > 1 else ()
         kept[f"b_{gate}"] = Parameter(sum(addends[1:], addends[0]), dtype, parts, constant)
     return kept
@@ -220,8 +229,7 @@ def _compared(one: Side, other: Side) -> Pair:
     both = {name: (own, other.parameters[name]) for name, own in one.parameters.items()}
     gaps = {name: largest_gap(*sides) for name, sides in both.items()}
     differences = {name: gap for name, gap in gaps.items() if gap}
-    folded = ("b_i", "b_f") if one.was_coupled or other.was_coupled else ("b_f",)
-    wrong = tuple(name for name in differences if not agree(*both[name], CONSTANTS if name in folded else ()))
+    wrong = tuple(name for name in differences if not agree(*both[name], CONSTANTS if name == "b_f" else ()))
     return Pair(one, other, differences, words, wrong)
 
 

@@ -21,8 +21,8 @@ class Side:
     """One cell of a source: where it is, its dialect, and its numbers by our names, the biases of a gate in one.
 
     `layer` is its layer's name, empty where the source has none, and `index` its place in a stack of `height` cells.
-    `extras` are what it does beside its equations; `was_coupled` says that one of its gates is written out from another.
-    `dtype` is that of the file, the narrowest where there are several; `unreadable` says why there are no numbers.
+    `extras` are what it does beside its equations. `dtype` is that of the file, the narrowest where there are several;
+    `unreadable` says why there are no numbers.
     """
 
     where: str
@@ -37,7 +37,6 @@ class Side:
     index: int = 0
     height: int = 1
     extras: Extras = NO_EXTRAS
-    was_coupled: bool = False
 
     @property
     def name(self) -> tuple[str, int, bool]:
