@@ -18,7 +18,7 @@ import numpy as np
 from lstm_spec.cells.differences import compare_cells
 from lstm_spec.cells.family import lstm_cell
 from lstm_spec.cells.recovering import recover_options
-from lstm_spec.conformance.beside import NOTHING, read_beside
+from lstm_spec.conformance.beside import read_beside
 from lstm_spec.conformance.comparison import Comparison, Pair, Side
 from lstm_spec.conformance.coupling import mirror, other_couplings, write_out
 from lstm_spec.conformance.extras import extras_of, tell_extras
@@ -32,7 +32,7 @@ from lstm_spec.conformance.recognizing import recognize
 from lstm_spec.conformance.rounding import Array, Parameter, agree, largest_gap
 from lstm_spec.conformance.sources import open_source
 from lstm_spec.dialects import DIALECTS, get
-from lstm_spec.errors import Finding, OptionError
+from lstm_spec.errors import Finding, OptionError, safe
 from lstm_spec.layers.layer import Member
 from lstm_spec.layers.tensors import Tensors
 from lstm_spec.layers.weights import Weights
@@ -93,6 +93,10 @@ def _sides(readings: tuple[Reading, ...], tensors: Tensors, *, apart: bool) -> I
     for reading in readings:
         layer = solve_reading(reading, tensors)
         arrays, dtype = load_widened(reading, tensors)
+        if hidden := [
+            name for name in reading.constants if tensors[name].load is None
+        ]:
+            arrays = f"the values of {', '.join(map(safe, hidden))} cannot be read"
         said = reading.operator.attributes if reading.operator else {}
         if isinstance(arrays, str):
             piece = Piece(reading.where, reading.dialect.name, layer, Weights({}), said)
@@ -100,8 +104,7 @@ def _sides(readings: tuple[Reading, ...], tensors: Tensors, *, apart: bool) -> I
                 yield replace(_side(piece, member, tensors.origin), unreadable=arrays)
             continue
         weights = reading.dialect.unpack(arrays, layer)
-        dtype_of_all = next(iter(weights.values())).dtype
-        beside = read_beside(reading, layer, tensors, dtype_of_all) if _is_readable(reading, tensors) else NOTHING
+        beside = read_beside(reading, layer, tensors, next(iter(weights.values())).dtype)
         piece = Piece(reading.where, reading.dialect.name, layer, weights, said, beside=beside)
         pieces.append(piece)
         stored.append(replace(piece, weights=reading.dialect.unpack(_codes(reading, tensors, dtype), layer)))
@@ -118,12 +121,6 @@ def _sides(readings: tuple[Reading, ...], tensors: Tensors, *, apart: bool) -> I
             side = replace(_side(piece, member, tensors.origin), cell=_without_biases(cell))
             extras = extras_of(piece, member, says_merge or piece.where in own)
             yield replace(side, parameters=parameters, dtype=dtypes.get(piece.where, of_all), extras=extras)
-
-
-def _is_readable(reading: Reading, tensors: Tensors) -> bool:
-    """Whether the values of what stands beside the weights are to be had."""
-    roles = reading.operator.tensors.values() if reading.operator else ()
-    return all(tensors[name].load is not None for name in {*roles, *reading.constants} if name in tensors)
 
 
 def _uncoupled(

@@ -39,6 +39,24 @@ def test_where_it_begins(tmp_path):
     assert not ls.compare(one, converted).ok
 
 
+def test_where_it_begins_and_nobody_can_tell(tmp_path):
+    """The values of the state lie in a file that is not there: the cells are not called the same."""
+    import onnx
+
+    path = saved(tmp_path, "a.onnx", started(0.5, 0))
+    model = onnx.load(path)
+    state = next(tensor for tensor in model.graph.initializer if tensor.name == "initial_h")
+    state.ClearField("raw_data")
+    state.ClearField("float_data")
+    state.data_location = onnx.TensorProto.EXTERNAL
+    state.external_data.add(key="location", value="gone.bin")
+    path.write_bytes(model.SerializeToString())
+    comparison = ls.compare(path, path)
+    assert not comparison.ok
+    (pair,) = comparison.pairs
+    assert pair.unreadable == "the values of initial_h cannot be read"
+
+
 def test_where_samples_end(tmp_path):
     one = saved(tmp_path, "a.onnx", onnx_names() | {"sequence_lens": np.array([1, 2], "int32")})
     other = saved(tmp_path, "b.onnx", onnx_names() | {"sequence_lens": np.array([2, 1], "int32")})
