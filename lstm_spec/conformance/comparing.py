@@ -93,9 +93,7 @@ def _sides(readings: tuple[Reading, ...], tensors: Tensors, *, apart: bool) -> I
     for reading in readings:
         layer = solve_reading(reading, tensors)
         arrays, dtype = load_widened(reading, tensors)
-        if hidden := [
-            name for name in reading.constants if tensors[name].load is None
-        ]:
+        if hidden := [name for name in reading.constants if tensors[name].load is None]:
             arrays = f"the values of {', '.join(map(safe, hidden))} cannot be read"
         said = reading.operator.attributes if reading.operator else {}
         if isinstance(arrays, str):

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lstm_spec as ls
+from lstm_spec.dialects import DIALECTS
 from lstm_spec.errors import TensorError
 from tests.conformance.sets import (
     drawn,
@@ -123,3 +124,18 @@ def test_one_bias_that_is_two_halves_does_not_change_places():
 def test_too_many_unnamed_arrays_are_no_lstm():
     with pytest.raises(TensorError, match="there is no LSTM here"):
         ls.check(drawn({f"arr_{i}": (16, 4) for i in range(6)}))
+
+
+def codes(arrays, name):
+    """What is found, or the one error."""
+    try:
+        return {finding.code for finding in ls.check(arrays, dialect=name, numbers=False).findings}
+    except ls.LstmSpecError as error:
+        return {error.finding.code}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_no_dialect_that_is_asked_for_complains_of_itself(name):
+    """Some of its tensors without others make no cell, which is nobody's fault."""
+    arrays = {"a": np.zeros((64, 5)), "b": np.zeros((64, 16)), "c": np.zeros(64), "d": np.zeros(64)}
+    assert codes(arrays, name) <= {"no-lstm", "ambiguous", "unread"}
