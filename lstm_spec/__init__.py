@@ -36,15 +36,15 @@ if TYPE_CHECKING:
     from lstm_spec.compiler.networks import compile_network as compile_network
     from lstm_spec.compiler.tracing import Trace as Trace
     from lstm_spec.compiler.tracing import trace_layer as trace
-    from lstm_spec.conformance.checking import check as check
-    from lstm_spec.conformance.comparing import compare as compare
-    from lstm_spec.conformance.contract import read_contract as read_contract
-    from lstm_spec.conformance.contract import write_contract as write_contract
-    from lstm_spec.conformance.converting import convert as convert
+    from lstm_spec.conformance.comparison.comparing import compare as compare
+    from lstm_spec.conformance.conversion.converting import convert as convert
     from lstm_spec.conformance.identification.identification import Identification as Identification
     from lstm_spec.conformance.identification.identifying import identify as identify
-    from lstm_spec.conformance.reading import read as read
+    from lstm_spec.conformance.recognition.reading import read as read
     from lstm_spec.conformance.report import Report as Report
+    from lstm_spec.conformance.verdict.checking import check as check
+    from lstm_spec.conformance.verdict.contract import read_contract as read_contract
+    from lstm_spec.conformance.verdict.contract import write_contract as write_contract
     from lstm_spec.errors import LstmSpecError as LstmSpecError
     from lstm_spec.layers.cost import Cost as Cost
     from lstm_spec.layers.counters import report_as as report_as
@@ -105,11 +105,11 @@ PUBLIC: dict[str, tuple[str, str]] = {
     "bounds": ("compiler.bounding", "bound_layer"),
     "build_form": ("layers.forms", "build_form"),
     "cells": ("cells", ""),
-    "check": ("conformance.checking", "check"),
-    "compare": ("conformance.comparing", "compare"),
+    "check": ("conformance.verdict.checking", "check"),
+    "compare": ("conformance.comparison.comparing", "compare"),
     "compile": ("compiler.compiled", "compile_layer"),
     "compile_network": ("compiler.networks", "compile_network"),
-    "convert": ("conformance.converting", "convert"),
+    "convert": ("conformance.conversion.converting", "convert"),
     "derive_jacobian": ("symbolic.blocks", "derive_jacobian"),
     "dialects": ("dialects", ""),
     "differentiate": ("symbolic.gradient", "differentiate"),
@@ -117,12 +117,12 @@ PUBLIC: dict[str, tuple[str, str]] = {
     "jacobian": ("compiler.jacobians", "jacobian_layer"),
     "lstm": ("layers.factory", "lstm"),
     "parse": ("symbolic.language", "parse"),
-    "read": ("conformance.reading", "read"),
-    "read_contract": ("conformance.contract", "read_contract"),
+    "read": ("conformance.recognition.reading", "read"),
+    "read_contract": ("conformance.verdict.contract", "read_contract"),
     "report_as": ("layers.counters", "report_as"),
     "solve": ("layers.inverse", "solve"),
     "trace": ("compiler.tracing", "trace_layer"),
-    "write_contract": ("conformance.contract", "write_contract"),
+    "write_contract": ("conformance.verdict.contract", "write_contract"),
     "zoneout": ("layers.noise", "zoneout"),
 }
 

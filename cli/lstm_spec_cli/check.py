@@ -52,7 +52,7 @@ def check(
     lstm-spec check weights.npz --step step.npz
     """
     import lstm_spec as ls
-    from lstm_spec.conformance.contract import LONGEST, read_contract
+    from lstm_spec.conformance.verdict.contract import LONGEST, read_contract
     from lstm_spec_cli.cell_files import read_cell
     from lstm_spec_cli.text_files import read_text
 

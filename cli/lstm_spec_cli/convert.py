@@ -10,7 +10,7 @@ from lstm_spec_cli.layer_options import InDialect, Json
 from lstm_spec_cli.output import Answer, answer_json
 
 if TYPE_CHECKING:
-    from lstm_spec.conformance.conversion import Conversion
+    from lstm_spec.conformance.conversion.conversion import Conversion
 
 
 def convert(

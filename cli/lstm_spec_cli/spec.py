@@ -32,7 +32,7 @@ def spec(
     lstm-spec spec model.onnx > spec.toml
     """
     import lstm_spec as ls
-    from lstm_spec.conformance.contract import write_contract
+    from lstm_spec.conformance.verdict.contract import write_contract
     from lstm_spec_cli.cell_files import read_cell
 
     if cell is not None:

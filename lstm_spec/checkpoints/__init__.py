@@ -15,6 +15,7 @@ names       names given twice → names given once
 npy npz safetensors hdf5 keras msgpack onnx tflite torch    the formats, a file or a package each
 opening     the table of readers: any path → `Tensors`
 writing     the table of writers: arrays by name → a file, whole or not at all
+shards      the files of one model → `Tensors`
 listing     a directory, a pattern, a URL or a shard → the files of each model
 
 Each imports only those above it. What formats share knows none of them, and no format reads another, but that npz

@@ -103,7 +103,8 @@ def test_one_layer_out_of_several_files(models):
 
 
 def test_too_many_files_are_refused(models, monkeypatch):
-    monkeypatch.setattr("lstm_spec.checkpoints.listing.MOST_FILES", 1)
+    for module in ("listing", "shards"):
+        monkeypatch.setattr(f"lstm_spec.checkpoints.{module}.MOST_FILES", 1)
     assert message(models) == (
         f"error[too-many]: there are too many files here\n  at       {models}\n  expected at most 1\n  found    2"
     )

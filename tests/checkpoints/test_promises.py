@@ -139,7 +139,8 @@ def test_s3_no_second_file_but_an_onnx_models_own_data(tmp_path):
 
 LIMITED = """
 import resource
-import h5py, numpy, onnx, onnx.numpy_helper, sympy, lstm_spec.conformance.checking, lstm_spec.checkpoints.opening
+import h5py, numpy, onnx, onnx.numpy_helper, sympy
+import lstm_spec.conformance.verdict.checking, lstm_spec.checkpoints.opening
 with open("/proc/self/status") as status:
     used = next(int(line.split()[1]) for line in status if line.startswith("VmSize"))
 resource.setrlimit(resource.RLIMIT_AS, ((used << 10) + 200_000_000,) * 2)

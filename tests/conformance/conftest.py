@@ -7,7 +7,7 @@ import pytest
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # before anything imports keras
 
-collect_ignore = ["tflite_peer.py"]  # TensorFlow runs only where it is asked for by name
+collect_ignore = ["recognition/tflite_peer.py"]  # TensorFlow runs only where it is asked for by name
 MODELS = Path(__file__).parents[2].parent / "shared/data/models"
 
 

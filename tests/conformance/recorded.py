@@ -7,9 +7,9 @@ import pytest
 
 import lstm_spec as ls
 from lstm_spec.conformance.identification.explaining import record_step
-from lstm_spec.conformance.recognizing import recognize
-from lstm_spec.conformance.solving import solve
-from lstm_spec.conformance.sources import open_source
+from lstm_spec.conformance.recognition.recognizing import recognize
+from lstm_spec.conformance.recognition.solving import solve
+from lstm_spec.conformance.recognition.sources import open_source
 from tests.conformance.sets import onnx_names, torch_names
 
 

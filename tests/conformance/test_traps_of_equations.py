@@ -15,9 +15,9 @@ import pytest
 
 import lstm_spec as ls
 from lstm_spec.dialects import get
+from tests.conformance.identification.test_identify_frameworks import onnx_step
 from tests.conformance.recorded import onnx_as_torch
 from tests.conformance.sets import drawn, keras_names, node_attributes, onnx_model, onnx_names, torch_names
-from tests.conformance.test_identify_frameworks import onnx_step
 from tests.conformance.trapped import TF1, B, K, N, named, notes, refused, told
 
 torch = pytest.importorskip("torch", reason="torch is not installed")

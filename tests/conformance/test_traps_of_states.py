@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import lstm_spec as ls
+from tests.conformance.identification.test_identify_frameworks import flax_step
 from tests.conformance.recorded import one_step
 from tests.conformance.sets import node_attributes, onnx_model, onnx_names, torch_names
-from tests.conformance.test_identify_frameworks import flax_step
 from tests.conformance.trapped import B, K, N, notes, refused, told
 
 torch = pytest.importorskip("torch", reason="torch is not installed")

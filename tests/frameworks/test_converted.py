@@ -1,6 +1,6 @@
 """A converted file goes into the real framework, by the framework's own loader, and gives the same numbers.
 
-From PyTorch's module to every other one; `tests/conformance/test_converting.py` has the way back for each.
+From PyTorch's module to every other one; `tests/conformance/conversion/test_converting.py` has the way back for each.
 TensorFlow's two are in `tf_peer.py`.
 """
 

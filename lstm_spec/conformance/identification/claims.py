@@ -12,8 +12,8 @@ import numpy as np
 from lstm_spec.cells.recovering import recover_options
 from lstm_spec.conformance.identification.hypotheses import ACTIVATIONS, DEAD, GATE_ACTIVATIONS, Hypothesis
 from lstm_spec.conformance.identification.namesakes import Options, bears_names, convention_of, on_arrays
-from lstm_spec.conformance.readings import Reading
-from lstm_spec.conformance.recognizing import recognize
+from lstm_spec.conformance.recognition.readings import Reading
+from lstm_spec.conformance.recognition.recognizing import recognize
 from lstm_spec.dialects import DIALECTS
 from lstm_spec.errors import safe
 from lstm_spec.layers.layer import Layer, Member

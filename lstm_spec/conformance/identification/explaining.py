@@ -17,8 +17,8 @@ from lstm_spec.conformance.identification.identification import Identification
 from lstm_spec.conformance.identification.identifying import identify
 from lstm_spec.conformance.identification.steps import Step, read_step
 from lstm_spec.conformance.identification.sums import Sums, errors, gates
-from lstm_spec.conformance.numbers import live_part
-from lstm_spec.conformance.readings import Reading
+from lstm_spec.conformance.recognition.loading import live_part
+from lstm_spec.conformance.recognition.readings import Reading
 from lstm_spec.dialects import DIALECTS
 from lstm_spec.errors import TensorError
 from lstm_spec.frameworks import Request, forward

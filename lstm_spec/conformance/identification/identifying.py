@@ -25,7 +25,7 @@ from lstm_spec.conformance.identification.namesakes import nearest
 from lstm_spec.conformance.identification.searching import Scored, search
 from lstm_spec.conformance.identification.steps import Step, read_step
 from lstm_spec.conformance.identification.sums import Sums, errors
-from lstm_spec.conformance.sources import open_source
+from lstm_spec.conformance.recognition.sources import open_source
 from lstm_spec.errors import Finding, TensorError, safe
 from lstm_spec.layers.tensors import Tensors
 

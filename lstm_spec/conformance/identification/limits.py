@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from lstm_spec.conformance.numbers import HALVES, narrowest
+from lstm_spec.conformance.recognition.loading import HALVES, narrowest
 from lstm_spec.layers.tensors import Tensor
 
 # A right convention in float32 misses by 1e-7 to 1e-6; hard_sigmoid for sigmoid with weights of 0.01 by 1e-4. A

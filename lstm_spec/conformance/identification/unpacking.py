@@ -13,7 +13,7 @@ from lstm_spec.conformance.identification.hypotheses import Hypothesis
 from lstm_spec.conformance.identification.identification import Identification
 from lstm_spec.conformance.identification.layouts import Part, Sizes
 from lstm_spec.conformance.identification.namesakes import options_of
-from lstm_spec.conformance.sources import open_source
+from lstm_spec.conformance.recognition.sources import open_source
 from lstm_spec.errors import Finding, TensorError
 from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.weights import Weights

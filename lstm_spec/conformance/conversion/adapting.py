@@ -1,0 +1,211 @@
+"""A layer and its weights → the same function as another dialect can write it, and what is lost on the way.
+
+Biases are summed or split, a constant of the forget gate is folded into a bias or out of it, a stack becomes layers of
+its own, a coupled gate gets weights. Nothing here is trusted: `converting` runs both sides and compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from lstm_spec.cells.family import BIASES, LstmOptions, lstm_cell
+from lstm_spec.cells.recovering import recover_options
+from lstm_spec.conformance.conversion.coupling import other_couplings, tell_coupling, write_out
+from lstm_spec.dialects import Dialect
+from lstm_spec.errors import OptionError
+from lstm_spec.layers.layer import Direction, Layer, Member
+from lstm_spec.layers.weights import Weights
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What the target cannot hold; `name` is what `allow` calls it."""
+
+    name: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One layer of the target: what stands before its names, the layer, its weights under our names, its place in the
+    stack."""
+
+    prefix: str
+    layer: Layer
+    weights: Weights
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """A layer as the target can write it: one part, or one for each cell of a stack; what is lost, what was added."""
+
+    parts: tuple[Part, ...]
+    losses: tuple[Loss, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def adapt_layer(layer: Layer, weights: Mapping[str, Array], to: Dialect, holds_options: bool = False) -> Adapted:
+    """The layer as `to` can write it; `holds_options` says that its direction has a place too.
+
+    Raises OptionError where it can write no layer that computes the same.
+    """
+    options = recover_options(layer.cell)
+    if options is None:  # a cell of its own: only as it is
+        return Adapted(tuple(_split(layer, Weights(weights), to)))
+    refusals: dict[bool, OptionError] = {}
+    for wanted in _candidates(options, to):
+        target = layer.with_(cell=lstm_cell(wanted))
+        change = _Change(options, wanted)
+        adapted = Weights({name: array for m in layer.members for name, array in change.apply(m, weights)})
+        try:
+            parts = tuple(_split(target, adapted, to))
+        except OptionError as error:
+            refusals.setdefault(_places_biases(to, target), error)
+            continue
+        losses, notes = change.told(to, weights)
+        return Adapted(parts, losses, (*notes, *_told_of_parts(parts, layer, to, holds_options)))
+    # Of biases that the target has no place for nothing is to be told: other biases were tried, and failed for more.
+    raise refusals.get(True) or refusals[False]
+
+
+def _places_biases(to: Dialect, layer: Layer) -> bool:
+    placed = {part for packing in to.packings for part in packing.parts}
+    return all(name in placed for name in layer.cell.parameters if name.startswith("b_"))
+
+
+def _candidates(options: LstmOptions, to: Dialect) -> Iterator[LstmOptions]:
+    """The options that compute the same, the least changed first.
+
+    Other biases, another constant in the forget gate, another coupling.
+    """
+    constant = Fraction(to.constants.get("forget_bias", 0))
+    biases = (options.bias, *(b for b in BIASES if b != options.bias))
+    constants = dict.fromkeys((constant, options.forget_bias))
+    couplings = [coupled for coupled in other_couplings(options) if to.couples(coupled)] or [options.coupled]
+    for coupled, forget, bias in product(couplings, constants, biases):
+        drops = options.bias != "none" and bias == "none"
+        folds = bias == "none" and (forget != options.forget_bias or (forget and coupled != options.coupled))
+        if drops or folds or (options.layer_norm != "none" and bias != options.bias):
+            continue
+        try:
+            yield replace(options, bias=bias, forget_bias=forget, coupled=coupled)
+        except OptionError:
+            continue
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """From one set of options to another: which biases, which constant, which coupling."""
+
+    before: LstmOptions
+    after: LstmOptions
+
+    @property
+    def folded(self) -> Fraction:
+        """What the forget gate's bias takes up."""
+        return self.before.forget_bias - self.after.forget_bias
+
+    def apply(self, member: Member, weights: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
+        """One cell's weights under full names, as the options after have them."""
+        own = {n.removeprefix(f"{member.prefix}."): a for n, a in weights.items() if n.startswith(f"{member.prefix}.")}
+        own = {n: a for n, a in own.items() if "." not in n}
+        if self.before.coupled != self.after.coupled:
+            own = write_out(self.before, own)
+        letters = "d" if self.before.gate_hidden else "b"
+        for name in lstm_cell(self.after).parameters:
+            array = own[name] if name in own else self._bias(name, own)
+            if self.folded and name in (f"{letters}_f", f"{letters}_Wf"):
+                array = array + array.dtype.type(float(self.folded))
+            yield f"{member.prefix}.{name}", array
+
+    def _bias(self, name: str, own: Mapping[str, Array]) -> Array:
+        """A bias that the layer has not under this name: the sum of two, the one of two, or zeros."""
+        gate = name[-1]
+        if self.before.bias == "two":
+            return own[f"b_W{gate}"] + own[f"b_U{gate}"]
+        if self.before.bias == "one" and name.startswith("b_W"):
+            return own[f"b_{gate}"]
+        return np.zeros_like(own[f"U_{gate}"][:, 0])
+
+    def told(self, to: Dialect, weights: Mapping[str, Array]) -> tuple[tuple[Loss, ...], tuple[str, ...]]:
+        """What is lost, and what is added without a loss."""
+        losses, notes = [], list(tell_coupling(self.before, self.after, to.name))
+        biases = self.before.bias, self.after.bias
+        second = (array for name, array in weights.items() if name.rpartition(".")[2].startswith("b_U"))
+        if biases == ("two", "one") and not any(array.any() for array in second):
+            notes.append(f"{to.name} has one bias a gate: the second of two is all zeros here, and nothing is lost")
+        elif biases == ("two", "one"):
+            losses.append(Loss("two-biases", f"{to.name} has one bias a gate: the two are summed"))
+        elif biases == ("one", "two"):
+            notes.append(f"{to.name} has two biases a gate: the second is zeros")
+        elif biases[0] != biases[1]:
+            notes.append(f"{to.name} has biases: they are zeros")
+        if self.folded > 0:
+            words = f"the forget gate adds {self.folded} at every step: {to.name} gets it in the bias"
+            losses.append(Loss("forget-bias", words))
+        elif self.folded < 0:
+            words = f"{to.name} adds {-self.folded} to the forget gate at every step: the bias gets that much less"
+            losses.append(Loss("forget-bias", words))
+        return tuple(losses), tuple(notes)
+
+
+def _split(layer: Layer, weights: Weights, to: Dialect) -> Iterator[Part]:
+    """The layer whole where the target has such layers, else the layers of a stack, else each cell, as layers."""
+    members = layer.members
+    by_index = [[m for m in members if m.index == index] for index in range(layer.layers)]
+    refusal: OptionError | None = None
+    for groups in ([list(members)], by_index, [[member] for member in members]):
+        try:
+            parts = [_part(layer, group, weights) for group in groups]
+            for part in parts:
+                to.hold(part.layer)
+        except OptionError as error:
+            refusal = error
+        else:
+            yield from parts
+            return
+    assert refusal is not None
+    raise refusal
+
+
+def _part(layer: Layer, members: list[Member], weights: Weights) -> Part:
+    """Some cells of a layer as a layer: all of them, those of one place in the stack, or one."""
+    first = members[0]
+    if len(members) == len(layer.members):
+        return Part("", layer, weights)
+    words = [f"l{first.index}"] * (layer.layers > 1)
+    if len(members) == 1:
+        words += ["backward" if first.reverse else "forward"] * (layer.direction == "both")
+        direction: Direction = "reverse" if first.reverse else "forward"
+    else:
+        direction = layer.direction
+    alone = Layer(layer.cell, direction=direction, layout=layer.layout, **first.sizes)
+    own = {
+        f"l0.{'reverse.' * member.reverse}{name}": weights[f"{member.prefix}.{name}"]
+        for member in members
+        for name in layer.cell.parameters
+    }
+    return Part("_".join(words), alone, Weights(own), first.index)
+
+
+def _told_of_parts(parts: tuple[Part, ...], layer: Layer, to: Dialect, holds_options: bool) -> Iterator[str]:
+    if len(parts) > 1:
+        what = "cells" if len(parts) == len(layer.members) else "layers"
+        yield f"{to.name} has no such stack: its {len(parts)} {what} are {', '.join(p.prefix for p in parts)}"
+    if not layer.realign and layer.direction != "forward" and to.realigned is not False:
+        yield f"the source leaves its output in reversed time; {to.name} gives it in the order of the input"
+    reverse = [part.prefix or "it" for part in parts if part.layer.direction == "reverse"]
+    if reverse and not holds_options:
+        verb = "reads" if len(reverse) == 1 else "read"
+        by_name = layer.direction == "both"
+        says = "as only the name says" if by_name else f"which no tensor of {to.name} says"
+        yield f"{', '.join(reverse)} {verb} backwards, {says}"
