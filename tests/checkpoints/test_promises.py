@@ -11,7 +11,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from safetensors.numpy import save
 
 import lstm_spec as ls
 from lstm_spec.checkpoints.opening import BY_SUFFIX, FORMATS
@@ -138,38 +137,6 @@ def test_s3_no_second_file_but_an_onnx_models_own_data(tmp_path):
     }
 
 
-INDEX = "m{}.safetensors.index.json"
-
-
-def test_s3_an_index_opens_no_file_but_shards_beside_it(tmp_path):
-    """Whatever else it lists is refused unopened; so is what a link beside it leads to. None of it is the network."""
-    rnn = every_format.torch_arrays()
-    (tmp_path / "secret.safetensors").write_bytes(save(rnn))
-    folder = tmp_path / "files"
-    folder.mkdir()
-    for number, name in enumerate(("a", "b")):
-        (folder / f"{name}.safetensors").write_bytes(save(dict(list(rnn.items())[2 * number : 2 * number + 2])))
-    (folder / "link.safetensors").symlink_to(tmp_path / "secret.safetensors")
-    (folder / "id_rsa").write_bytes(b"secret")
-    listed = {name: f"{'ab'[number // 2]}.safetensors" for number, name in enumerate(rnn)}
-    secret = str(tmp_path / "secret.safetensors")
-    names = ("../secret.safetensors", secret, f"file://{secret}", "link.safetensors", "id_rsa")
-    for number, name in enumerate(names):
-        (folder / INDEX.format(number)).write_text(json.dumps({"weight_map": {**listed, "stray": name}}))
-    (folder / INDEX.format("")).write_text(json.dumps({"weight_map": listed}))
-    found = watched(folder)
-    events = {name: result["events"] for name, result in found.items()}
-    assert not [event for happened in events.values() for event in happened if event[0] != "open" or event[2]]
-    opened = {name: {Path(event[1]).name for event in happened} for name, happened in events.items()}
-    indexes = {INDEX.format(number) for number in ("", *range(len(names)))}
-    assert opened["a.safetensors"] == {"a.safetensors", "b.safetensors"} | indexes
-    for number in range(len(names)):
-        assert opened[INDEX.format(number)] == {INDEX.format(number)}
-        assert found[INDEX.format(number)]["code"] == 1
-    assert opened[INDEX.format("")] == {INDEX.format(""), "a.safetensors", "b.safetensors"}
-    assert found[INDEX.format("")]["code"] == 0
-
-
 LIMITED = """
 import resource
 import h5py, numpy, onnx, onnx.numpy_helper, sympy
@@ -188,28 +155,6 @@ def test_s5_no_file_takes_more_memory_than_it_has(tmp_path):
         assert result["code"] in (1, 2), name
         assert result["time"] < 5, name
         assert "memory" not in result["said"] or name == "m.keras", result["said"]
-
-
-LARGE_INDEXES = {
-    "strings": lambda: b'{"weight_map": {' + b'"",' * 600_000 + b"}}",
-    "names": lambda: json.dumps({"weight_map": {f"{n:0150}": "a.safetensors" for n in range(100_000)}}).encode(),
-    "files": lambda: json.dumps({"weight_map": {str(n): f"{n:050}.safetensors" for n in range(100_000)}}).encode(),
-    "lists": lambda: json.dumps({"weight_map": {str(n): ["a.safetensors"] for n in range(99_000)}}).encode(),
-    "text": lambda: b'{"weight_map": {"a": "' + b"a" * 19_000_000 + b'"}}',
-    "escapes": lambda: b'{"weight_map": {"a": "' + rb"\u00e9" * 3_000_000 + b'"}}',
-}
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the limit on memory is Linux's")
-def test_s5_no_index_takes_more_memory_than_there_is(tmp_path):
-    """In 200 MB above the imports an index as large as any that is read is answered by what is wrong with it."""
-    folder = tmp_path / "files"
-    folder.mkdir()
-    for name, make in LARGE_INDEXES.items():
-        (folder / INDEX.format(name)).write_bytes(make())
-    for name, result in watched(folder, LIMITED).items():
-        assert result["code"] == 1, name
-        assert result["said"].startswith(("error[index]: ", "error[too-large]: ", "error[shards]: ")), result["said"]
 
 
 @pytest.mark.parametrize("suffix", [*GOOD, "npy"])
