@@ -74,4 +74,5 @@ def _told(conversion: Conversion, output: str) -> list[str]:
         names = ", ".join(safe(name, 60) for name in conversion.left[:5]) + ", …" * (len(conversion.left) > 5)
         lines.append(f"left out, for they are in no recurrent layer: {names}")
     lines += [f"left out, for it cannot be read: {safe(finding.message, None)}" for finding in conversion.unread]
+    lines += [f"{finding.severity}: {safe(finding.message, None)}" for finding in conversion.told]
     return [*lines, f"wrote {output}: {len(conversion.tensors)} tensors"]

@@ -1,37 +1,55 @@
-"""A directory, a pattern, a URL of one or a shard → the checkpoint files there, those of one sharded model together.
+"""A directory, a pattern, a URL of one, a shard or an index → the models there, the files of each together.
 
 A file takes part by its suffix, or where that says nothing by its first bytes; any other is passed over, for a model
-stands among other files. Links to directories are not followed.
+stands among other files. Links to directories are not followed. By address no index is looked for.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from glob import glob, has_magic
 
 from lstm_spec.checkpoints.files import blamed_on, malformed
+from lstm_spec.checkpoints.index import MOST_FILES, Index, indexes_beside, read_indexes, suffix_listed
 from lstm_spec.checkpoints.opening import BY_SUFFIX, SHARED, TENSORFLOW, is_checkpoint
 from lstm_spec.checkpoints.remote import is_url, list_remote
-from lstm_spec.checkpoints.shards import MOST_FILES, SHARD, shards_of, too_many
+from lstm_spec.checkpoints.shards import Model, model_of, shards_of, stem_of, too_many
+from lstm_spec.errors import FileError
 
 CHECKPOINT = ".ckpt"  # whatever is called so is a checkpoint, in one format or another
 
 
-def list_models(path: str) -> list[list[str]] | None:
-    """The models at a path: each a list of files, of one but for shards; None where the path is one file itself.
+def list_models(path: str) -> list[Model] | None:
+    """The models at a path, each with all its files; None where the path is one file itself.
 
     Raises FileError when there is no checkpoint file, or too many.
     """
     with blamed_on(path):
         if is_url(path):
-            names = list_remote(path)
-            return shards_of(path) if names is None else _models(filter(_is_named_or_shared, names))
+            if (names := list_remote(path)) is not None:
+                return _models(filter(_is_named_or_shared, names))
+            return [Model(shards)] if (shards := shards_of(path)) else None
         if os.path.isdir(path):
-            return _models(_known(_walk(path), path))
+            found = _walk(path)
+            return _models(_known(found, path), read_indexes(found))
         if has_magic(path) and not os.path.lexists(path):
-            return _models(_known(name for name in glob(path, recursive=True) if not os.path.isdir(name)))
-        return shards_of(path) if os.path.lexists(path) else None
+            found = [name for name in glob(path, recursive=True) if not os.path.isdir(name)]
+            known = list(_known(found))
+            return _models(known, read_indexes(found) | indexes_beside(known))
+        return _of_file(path) if os.path.lexists(path) else None
+
+
+def _of_file(path: str) -> list[Model] | None:
+    """The models of which a file on this machine is a part, or the index; None where it is whole."""
+    if suffix_listed(path):
+        indexes = read_indexes([path])
+        return _models([], indexes) if indexes else None
+    shards = shards_of(path)
+    indexes = indexes_beside([path])
+    if indexes:
+        return _models(shards or [path], indexes)
+    return [Model(shards)] if shards else None
 
 
 def _walk(top: str) -> list[str]:
@@ -73,19 +91,24 @@ def _is_named_or_shared(name: str) -> bool:
     return _is_named(name) or (os.path.splitext(name)[1].lower() in SHARED and is_checkpoint(name))
 
 
-def _models(names: Iterable[str]) -> list[list[str]]:
+def _models(names: Iterable[str], indexes: Mapping[str, Index | FileError] | None = None) -> list[Model]:
+    """The models of some files and indexes, in the order of their names."""
     known = sorted(names)
-    if not known:
+    if not known and not indexes:
         suffixes = sorted({*BY_SUFFIX, *SHARED, CHECKPOINT})
         expected = f"files named {', '.join(f'*{suffix}' for suffix in suffixes)}"
         raise malformed("no-files", "there is no checkpoint file here", expected=expected)
     if len(known) > MOST_FILES:
         raise too_many(len(known))
-    models: dict[str, list[str]] = {}
+    by_stem: dict[str, list[str]] = {}
     for name in known:
         if part := TENSORFLOW.fullmatch(name):  # one of its files stands for all
-            models.setdefault(part["stem"], [name])
-            continue
-        shard = SHARD.fullmatch(name)
-        models.setdefault(f"{shard['stem']}{shard['suffix']}" if shard else name, []).append(name)
-    return list(models.values())
+            by_stem.setdefault(part["stem"], [name])
+        else:
+            by_stem.setdefault(stem_of(name), []).append(name)
+    models = []
+    for path, index in (indexes or {}).items():
+        models.append(Model((path,), broken=index) if isinstance(index, FileError) else model_of(index))
+    listed = {name for model in models for name in model.files}
+    models += [Model(tuple(files)) for files in by_stem.values() if listed.isdisjoint(files)]
+    return sorted(models, key=lambda model: model.name)

@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
 
 from lstm_spec.checkpoints.files import File, Malformed, blamed_on, malformed, opened
-from lstm_spec.checkpoints.keras.reading import read_hdf5, read_keras
+from lstm_spec.checkpoints.keras.reading import join_hdf5, read_hdf5, read_keras, walk_hdf5
 from lstm_spec.checkpoints.msgpack.reading import read_msgpack
 from lstm_spec.checkpoints.npy import read_npy
 from lstm_spec.checkpoints.npz import read_npz
@@ -107,6 +107,21 @@ def read_tensors(path: str | os.PathLike[str]) -> Tensors:
         reader = reader_of(name, head, file.size)
         stream.seek(0)
         return reader(file, stream)
+
+
+def read_hdf5_shards(paths: Sequence[str]) -> tuple[Tensors, list[dict[str, int]]]:
+    """The tensors of a model whose parts some HDF5 files are, and each file's own datasets by path, with their bytes.
+
+    Raises what `read_tensors` does, and FileError when two files hold one dataset.
+    """
+    parts = []
+    for path in paths:
+        with blamed_on(path), (opened_remote if is_url(path) else opened)(path) as (file, stream):
+            reader_of(path, stream.read(HEAD_SIZE), file.size)  # refuses what is no HDF5
+            stream.seek(0)
+            parts.append(walk_hdf5(file, stream))
+    with blamed_on(paths[0]):
+        return join_hdf5(parts), [{path: d.nbytes for path, d in contents.datasets.items()} for _, contents in parts]
 
 
 def reader_of(name: str, head: bytes, size: int) -> Reader:

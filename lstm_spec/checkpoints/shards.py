@@ -1,39 +1,65 @@
-"""A model that lies in several files → its shards, and their tensors as one.
+"""A model that lies in several files → its shards, and their tensors as one, held against the index if there is one.
 
-They are told by the name that was given, `model-00001-of-00003.safetensors`, never by what a file holds.
+They are told by the name that was given, `model-00001-of-00003.safetensors`, or by the index that lists them.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass, replace
 
 from lstm_spec.checkpoints.files import Malformed, malformed
-from lstm_spec.checkpoints.opening import read_tensors
+from lstm_spec.checkpoints.index import MOST_FILES, Index
+from lstm_spec.checkpoints.listed import HDF5, hold_listed
+from lstm_spec.checkpoints.opening import read_hdf5_shards, read_tensors
 from lstm_spec.checkpoints.remote import is_url
 from lstm_spec.errors import FileError, Finding, safe
 from lstm_spec.layers.tensors import Tensor, Tensors
 
-MOST_FILES = 10_000
-INDEX = ".index.json"
 SHARD = re.compile(r"(?s)(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.\w+)")
+TOGETHER = "put all of them into one folder; any of them, or the folder, then names the model"
 
 
-def shards_of(path: str) -> list[list[str]] | None:
-    """The model that a shard, or an index of shards, is a part of; None for a file that is whole."""
-    if path.endswith(INDEX) and not is_url(path):
-        stem, suffix = os.path.splitext(path.removesuffix(INDEX))
-        beside = (os.path.join(os.path.dirname(path), name) for name in os.listdir(os.path.dirname(path) or "."))
-        shards = [shard for name in beside if (shard := SHARD.fullmatch(name))]
-        found = sorted(shard[0] for shard in shards if (shard["stem"], shard["suffix"]) == (stem, suffix))
-        return [found] if found else None
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model: its files that are there, and their index; `broken` says why an index beside them cannot be read."""
+
+    files: tuple[str, ...]
+    index: Index | None = None
+    broken: FileError | None = None
+
+    @property
+    def name(self) -> str:
+        """The path that stands for it: the first shard's, where names tell the order, else the index's."""
+        return (
+            self.files[0] if self.index is None or (self.files and SHARD.fullmatch(self.files[0])) else self.index.path
+        )
+
+
+def shards_of(path: str) -> tuple[str, ...] | None:
+    """The shards that are there of the model of which a file is one by its name; None for a file that is whole."""
     shard = SHARD.fullmatch(path)
     if shard is None or int(shard["count"]) == int(shard["number"]) == 1:
         return None
     if (count := int(shard["count"])) > MOST_FILES:
         raise too_many(count)
     names = [f"{shard['stem']}-{number:05}-of-{count:05}{shard['suffix']}" for number in range(1, count + 1)]
-    return [sorted({path, *(name for name in names if is_url(path) or os.path.lexists(name))})]
+    return tuple(sorted({path, *(name for name in names if is_url(path) or os.path.lexists(name))}))
+
+
+def model_of(index: Index) -> Model:
+    """The model that an index lists: its files that are there, and what their names say to be a shard beside them."""
+    found = {path for path in index.files if os.path.lexists(path)}
+    for path in {model: path for path in found if (model := stem_of(path)) != path}.values():
+        found |= set(shards_of(path) or ())
+    return Model(tuple(sorted(found)), index)
+
+
+def stem_of(path: str) -> str:
+    """What the shards of one model have in common; the path of a file that is none."""
+    shard = SHARD.fullmatch(path)
+    return f"{shard['stem']}{shard['suffix']}" if shard else path
 
 
 def too_many(count: int) -> Malformed:
@@ -41,16 +67,29 @@ def too_many(count: int) -> Malformed:
     return malformed("too-many", "there are too many files here", expected=f"at most {MOST_FILES}", found=str(count))
 
 
-def read_model(names: list[str]) -> Tensors:
-    """The tensors of a model in one file or in shards.
+def read_model(model: Model) -> Tensors:
+    """The tensors of a model in one file or in shards; what is wrong with them by the index is among the findings.
 
     Raises FileError when a file cannot be read, a shard is missing, or two shards hold tensors of one name.
     """
-    if len(names) == 1:
-        _check_shards(names)
-        return read_tensors(names[0])
-    _check_shards(names)
-    parts = [read_tensors(name) for name in names]
+    if model.broken is not None:
+        raise model.broken
+    if model.index is not None:
+        _check_listed(model.index)
+    _check_shards(model.files)
+    if model.index is None and len(model.files) == 1:
+        return read_tensors(model.files[0])
+    if model.files[0].lower().endswith(HDF5):
+        tensors, held = read_hdf5_shards(model.files)
+    else:
+        parts = [read_tensors(name) for name in model.files]
+        tensors, held = _merged(parts), [dict.fromkeys(part, 0) for part in parts]
+    if model.index is None:
+        return tensors
+    return replace(tensors, findings=(*tensors.findings, *hold_listed(model.index, model.files, held)))
+
+
+def _merged(parts: list[Tensors]) -> Tensors:
     merged: dict[str, Tensor] = {}
     for part in parts:
         for name, tensor in part.items():
@@ -58,20 +97,27 @@ def read_model(names: list[str]) -> Tensors:
                 raise FileError(Finding("names", f"two shards hold {safe(name, 60)}", at=safe(part.origin, None)))
             merged[name] = tensor
     findings = tuple(finding for part in parts for finding in part.findings)
-    origin = f"{parts[0].origin} and {len(parts) - 1} more"
+    origin = f"{parts[0].origin} and {len(parts) - 1} more" if len(parts) > 1 else parts[0].origin
     return Tensors(origin, parts[0].format, merged, tuple(o for p in parts for o in p.operators), findings)
 
 
-def read_only_model(path: str, models: list[list[str]]) -> Tensors:
-    """The one model below a path. Raises FileError when there are several."""
-    if len(models) > 1:
-        found = ", ".join(safe(names[0], None) for names in models[:5]) + ", …" * (len(models) > 5)
-        raise FileError(Finding("several", f"there are {len(models)} files", safe(path, None), "one file", found))
-    return read_model(models[0])
+def read_whole(model: Model) -> Tensors:
+    """The same for whoever computes with it: raises FileError where the index says that a tensor is lost, too."""
+    tensors = read_model(model)
+    if lost := [finding for finding in tensors.findings if (finding.code, finding.severity) == ("index", "error")]:
+        raise FileError(lost[0])
+    return tensors
 
 
-def _check_shards(names: list[str]) -> None:
-    """Raises FileError when some of a model's shards are missing."""
+def _check_listed(index: Index) -> None:
+    """Raises FileError when some of the files that an index lists are missing."""
+    files = index.files
+    if missing := [os.path.basename(path) for path in files if not os.path.exists(path)]:
+        raise _not_all_here(index.path, len(files), missing)
+
+
+def _check_shards(names: tuple[str, ...]) -> None:
+    """Raises FileError when some of a model's shards are missing by their own names."""
     shards = [shard for name in names if (shard := SHARD.fullmatch(name))]
     if not shards:
         return
@@ -83,8 +129,11 @@ def _check_shards(names: list[str]) -> None:
         for number in sorted(set(range(1, min(count, MOST_FILES) + 1)) - numbers)
     ]
     if missing or any(int(shard["count"]) != count for shard in shards) or not 1 <= max(numbers) <= count:
-        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        found = f"without {', '.join(safe(name) for name in missing[:5])}{more}" if missing else "of several counts"
-        message = "the model lies in several files, and they are not all here"
-        help = "put all of them into one folder; any of them, or the folder, then names the model"
-        raise FileError(Finding("shards", message, safe(names[0], None), f"{count} files", found, help=help))
+        raise _not_all_here(names[0], count, missing)
+
+
+def _not_all_here(path: str, count: int, missing: list[str]) -> FileError:
+    more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+    found = f"without {', '.join(safe(name) for name in missing[:5])}{more}" if missing else "of several counts"
+    message = "the model lies in several files, and they are not all here"
+    return FileError(Finding("shards", message, safe(path, None), f"{count} files", found, help=TOGETHER))

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BufferedIOBase, BufferedReader, BytesIO
+from math import prod
 from typing import TYPE_CHECKING, Any
 from zipfile import ZipInfo
 
@@ -88,6 +89,7 @@ class Dataset:
     shape: tuple[int, ...]
     dtype: str
     is_float: bool
+    nbytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +193,8 @@ def _dataset(part: Any, path: str) -> Dataset | None:
     dtype = part.dtype
     if dtype.kind not in "biuf" or dtype.metadata or dtype.subdtype:
         return None
-    return Dataset(path, checked_shape(part.shape, path), dtype.name, dtype.kind == "f")
+    shape = checked_shape(part.shape, path)
+    return Dataset(path, shape, dtype.name, dtype.kind == "f", prod(shape) * dtype.itemsize)
 
 
 def read_text(group: Any, name: str, path: str) -> str | None:

@@ -7,7 +7,7 @@ walk. Keras is not imported, nothing is unpacked to disk, and code that the mode
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from io import BufferedReader
 from typing import Any
 from zipfile import ZipInfo
@@ -16,8 +16,8 @@ from lstm_spec.checkpoints.archives import KNOWN_FLAGS, METHODS, check_places, o
 from lstm_spec.checkpoints.files import File, malformed
 from lstm_spec.checkpoints.hdf5.datasets import MAX_TEXT, Contents, Source, walk
 from lstm_spec.checkpoints.hdf5.values import Values
+from lstm_spec.checkpoints.json_data import parse_json
 from lstm_spec.checkpoints.keras.config import Configuration, Described, read_configuration
-from lstm_spec.checkpoints.keras.json_data import parse_json
 from lstm_spec.checkpoints.keras.names import LISTS, Part, find_parts, in_model_order, match_parts, name_datasets
 from lstm_spec.checkpoints.shapes import check_count
 from lstm_spec.errors import Finding, safe
@@ -35,9 +35,22 @@ def read_hdf5(file: File, stream: BufferedReader) -> Tensors:
 
     Raises Malformed when the file leads out of itself or does not hold what it names.
     """
+    return join_hdf5([walk_hdf5(file, stream)])
+
+
+def walk_hdf5(file: File, stream: BufferedReader) -> tuple[Source, Contents]:
+    """What lies in one HDF5 file, which may be a part of a model. Raises Malformed when it leads out of itself."""
     source = Source(file)
     with source.opened(stream) as opened:
-        contents = walk(opened, TEXTS, LISTS)
+        return source, walk(opened, TEXTS, LISTS)
+
+
+def join_hdf5(parts: Sequence[tuple[Source, Contents]]) -> Tensors:
+    """The model whose parts some files hold: Keras 3 parts it between any two variables, those of one cell too.
+
+    Raises Malformed when two files hold datasets of one name.
+    """
+    contents, sources = _joined(parts)
     said = {**contents.attributes.get("", {}), **contents.attributes.get("model_weights", {})}
     version = check_version(said.get("keras_version", ""))
     config = (
@@ -45,7 +58,24 @@ def read_hdf5(file: File, stream: BufferedReader) -> Tensors:
         if "model_config" in said
         else {}
     )
-    return _tensors(source, "hdf5", contents, read_configuration(config, version), bool(config))
+    origin = safe(parts[0][0].file.path, None) + (f" and {len(parts) - 1} more" if len(parts) > 1 else "")
+    return _tensors(origin, "hdf5", contents, sources, read_configuration(config, version), bool(config))
+
+
+def _joined(parts: Sequence[tuple[Source, Contents]]) -> tuple[Contents, dict[str, Source]]:
+    """The contents of all files as those of one, and where each dataset lies; what an earlier one says goes first."""
+    contents, sources = Contents(), dict[str, Source]()
+    for source, own in parts:
+        for path, dataset in own.datasets.items():
+            if path in sources:
+                raise malformed("names", f"two shards hold {safe(path, 60)}", found=safe(source.file.path, None))
+            contents.datasets[path], sources[path] = dataset, source
+        for group, texts in own.attributes.items():
+            contents.attributes[group] = {**texts, **contents.attributes.get(group, {})}
+        for group, lists in own.lists.items():
+            known = contents.lists.get(group, {})
+            contents.lists[group] = {**known, **{name: (*known.get(name, ()), *more) for name, more in lists.items()}}
+    return contents, sources
 
 
 def read_keras(file: File, stream: BufferedReader) -> Tensors:
@@ -59,7 +89,8 @@ def read_keras(file: File, stream: BufferedReader) -> Tensors:
     source = Source(file, members[WEIGHTS])
     with source.opened(stream) as opened:
         contents = walk(opened, TEXTS, LISTS)
-    return _tensors(source, "keras", contents, config, True)
+    sources = dict.fromkeys(contents.datasets, source)
+    return _tensors(safe(file.path, None), "keras", contents, sources, config, True)
 
 
 def check_members(members: list[ZipInfo], size: int) -> list[ZipInfo]:
@@ -100,7 +131,14 @@ def check_version(version: Any) -> str:
     raise malformed("config", "keras_version is no version", expected="such as 2.15.0", found=safe(version, 60))
 
 
-def _tensors(source: Source, format: str, contents: Contents, config: Configuration, configured: bool) -> Tensors:
+def _tensors(
+    origin: str,
+    format: str,
+    contents: Contents,
+    sources: Mapping[str, Source],
+    config: Configuration,
+    configured: bool,
+) -> Tensors:
     named = name_datasets(contents)
     parts = find_parts(named, contents)
     matched = match_parts(parts, config.layers)
@@ -108,12 +146,11 @@ def _tensors(source: Source, format: str, contents: Contents, config: Configurat
         parts = in_model_order(parts, matched, config.layers)
     first = dict.fromkeys(name for part in parts for name in part.parameters.values())
     tensors = {
-        name: Tensor(name, d.shape, d.dtype, Values(source, d) if d.is_float else None)
+        name: Tensor(name, d.shape, d.dtype, Values(sources[d.path], d) if d.is_float else None)
         for name, d in {name: named[name] for name in (*first, *named)}.items()
     }
     operators = tuple(_operator(part, matched[part.where]) for part in parts if part.where in matched)
     operators += tuple(_turned(part) for part in parts if part.where not in matched and BACKWARD & set(part.classes))
-    origin = safe(source.file.path, None)
     findings = (*_not_evaluated(config, origin), *_unmatched(parts, matched, config, origin))
     claimed = {id(layer) for layer in matched.values()}
     if configured and claimed == {id(layer) for layer in config.layers}:  # every layer of Keras has its tensors

@@ -28,7 +28,7 @@ from lstm_spec.conformance.conversion.coupling import mirror, other_couplings, w
 from lstm_spec.conformance.conversion.joining import Piece, join_pieces, unrepeat
 from lstm_spec.conformance.recognition.loading import NARROWEST, load_widened, narrowest
 from lstm_spec.conformance.recognition.reading import choose_readings, solve_reading
-from lstm_spec.conformance.recognition.readings import Reading
+from lstm_spec.conformance.recognition.readings import Reading, is_of_files
 from lstm_spec.conformance.recognition.recognizing import recognize
 from lstm_spec.conformance.recognition.sources import open_source
 from lstm_spec.dialects import DIALECTS, get
@@ -75,7 +75,8 @@ def compare(
     couples = {_coupling(solve_reading(reading, tensors).cell) for readings, tensors in both for reading in readings}
     sides = [list(_sides(readings, tensors, apart=len(couples) > 1)) for readings, tensors in both]
     pairs = tuple(_paired(sides[0], sides[1], shared=shared))
-    return Comparison(sources[0].origin, sources[1].origin, pairs, tuple(unread), shared, find_moved(pairs))
+    told = tuple((side, f) for side, t in zip(SIDES, sources, strict=True) for f in t.findings if is_of_files(f))
+    return Comparison(sources[0].origin, sources[1].origin, pairs, tuple(unread), shared, find_moved(pairs), told)
 
 
 def _coupling(cell: Cell) -> str | None:

@@ -142,7 +142,7 @@ class Comparison(Displayed):
 
     `moved` says of equal cells that they stand where others should, by names that both sources have or in one stack;
     `unread` is what is recurrent and could not be compared, with the source that has it; `shared` tells that cells
-    which only one source has do not count.
+    which only one source has do not count; `told` is what there is to say of a source's files.
     """
 
     first: str
@@ -151,6 +151,7 @@ class Comparison(Displayed):
     unread: tuple[tuple[str, Finding], ...] = ()
     shared: bool = False
     moved: tuple[str, ...] = ()
+    told: tuple[tuple[str, Finding], ...] = ()
 
     @property
     def counted(self) -> tuple[Pair, ...]:
@@ -171,6 +172,8 @@ class Comparison(Displayed):
         yield from (safe(sentence, None) for sentence in self.moved)
         for side, finding in self.unread:
             yield f"not compared, in the {side}: {safe(finding.message, None)}"
+        for side, finding in self.told:
+            yield f"{finding.severity}, of the {side}: {safe(finding.message, None)}"
         yield self._conclusion()
 
     def _conclusion(self) -> str:
@@ -198,4 +201,5 @@ class Comparison(Displayed):
             "cells": [pair.to_dict() for pair in self.pairs],
             "moved": list(self.moved),
             "unread": [{"in": side, **finding.to_dict()} for side, finding in self.unread],
+            "told": [{"of": side, **finding.to_dict()} for side, finding in self.told],
         }

@@ -66,13 +66,15 @@ class Converted:
 class Conversion:
     """The result of a conversion: every layer, and the tensors of the source that are in none and stay behind.
 
-    `unread` is what is recurrent and stays behind too, for it could not be read.
+    `unread` is what is recurrent and stays behind too, for it could not be read; `told` is what there is to say of the
+    source's files.
     """
 
     to: str
     layers: tuple[Converted, ...]
     left: tuple[str, ...]
     unread: tuple[Finding, ...] = ()
+    told: tuple[Finding, ...] = ()
 
     @property
     def tensors(self) -> dict[str, Array]:
@@ -101,6 +103,7 @@ class Conversion:
             ],
             "left": list(self.left),
             "unread": [finding.to_dict() for finding in self.unread],
+            "told": [finding.to_dict() for finding in self.told],
         }
 
 

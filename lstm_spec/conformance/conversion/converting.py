@@ -23,7 +23,7 @@ from lstm_spec.conformance.conversion.telling_names import told_by_names
 from lstm_spec.conformance.conversion.unreadable import hold_readable
 from lstm_spec.conformance.recognition.loading import HALVES
 from lstm_spec.conformance.recognition.reading import choose_readings, load_reading
-from lstm_spec.conformance.recognition.readings import Reading, Recognized, assumptions, place
+from lstm_spec.conformance.recognition.readings import Reading, Recognized, assumptions, is_of_files, place
 from lstm_spec.conformance.recognition.recognizing import recognize
 from lstm_spec.conformance.recognition.sources import open_source
 from lstm_spec.dialects import Dialect, get
@@ -78,7 +78,9 @@ def convert(
     if delivery and delivery.in_order and tensors.format == "hdf5":
         converted[:1] = [_with_notes(first, told_of_order(converted)) for first in converted[:1]]
     unread = tuple(finding for finding in recognized.findings if finding.code == "unread")
-    conversion = Conversion(to, tuple(converted), *((recognized.other, unread) if at is None else ((), ())))
+    told = tuple(filter(is_of_files, tensors.findings))
+    left, unread = (recognized.other, unread) if at is None else ((), ())
+    conversion = Conversion(to, tuple(converted), left, unread, told)
     if output is not None:
         deliver(conversion, output)
     return conversion

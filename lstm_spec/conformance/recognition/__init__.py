@@ -1,6 +1,7 @@
 """A source → the recurrent layers in it, each a reading: tensors of one dialect, with what was said of them.
 
 sources       a path, a dict of arrays or a live layer → `Tensors`
+choosing      of several models below a path the one that holds anything recurrent
 operators     what nodes and live layers say: with live_options, keras_options; and tflite_operators
 groups        what names say: with numbered, slots
 unnamed       what shapes say, where names say nothing

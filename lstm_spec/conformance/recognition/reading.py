@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lstm_spec.conformance.recognition.choosing import told_tensors
 from lstm_spec.conformance.recognition.custom import read_custom
 from lstm_spec.conformance.recognition.loading import load_tensors
 from lstm_spec.conformance.recognition.readings import Reading, Recognized, place
@@ -96,17 +97,13 @@ def no_layer(tensors: Tensors, recognized: Recognized | None = None, asked: str 
     errors = [f for f in recognized.findings if f.severity == "error"] if recognized else []
     if errors:
         return TensorError(errors[0])
-    names = ", ".join(safe(name, 60) for name in list(tensors)[:5])
-    more = f" and {len(tensors) - 5} more" if len(tensors) > 5 else ""
     return TensorError(
         Finding(
             "no-lstm",
             "there is no LSTM here",
             at=safe(tensors.origin),
             expected="names such as weight_ih_l0, recurrent_kernel or l0.W_f, or an ONNX operator LSTM",
-            found=f"{len(tensors)} tensor{'s' * (len(tensors) != 1)}: {names}{more}"
-            if tensors
-            else "no tensors at all",
+            found=told_tensors(tensors),
             help=_unasked(tensors, asked) if asked else "",
         )
     )

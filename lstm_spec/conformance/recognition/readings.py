@@ -71,6 +71,16 @@ class Recognized:
     findings: tuple[Finding, ...]
     other: tuple[str, ...]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing recurrent was found, and nothing that may be: no reading, and findings of files alone."""
+        return not self.readings and all(f.severity == "note" or is_of_files(f) for f in self.findings)
+
+
+def is_of_files(finding: Finding) -> bool:
+    """Whether it tells how a model lies in its files, and nothing of what is in them."""
+    return finding.severity != "error" and finding.code in ("index", "no-lstm")
+
 
 def assumptions(reading: Reading, layer: Layer, tensors: Tensors) -> tuple[str, ...]:
     """The options that nobody said: a live layer says all, and an ONNX node is defined where it does not say one.

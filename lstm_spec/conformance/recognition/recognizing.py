@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from lstm_spec.conformance.recognition.groups import Group, ask_names, claim_names, read_fitting, read_group
 from lstm_spec.conformance.recognition.operators import read_node
 from lstm_spec.conformance.recognition.other_cells import find_other_cells
-from lstm_spec.conformance.recognition.readings import Reading, Recognized, place
-from lstm_spec.conformance.recognition.slots import set_slots_apart
+from lstm_spec.conformance.recognition.readings import Reading, Recognized, is_of_files, place
+from lstm_spec.conformance.recognition.slots import are_slots, set_slots_apart
 from lstm_spec.conformance.recognition.solving import share_rows, solve
 from lstm_spec.conformance.recognition.suspects import kept_in_parts, tell_suspects
 from lstm_spec.conformance.recognition.tflite_operators import read_slots
@@ -63,7 +63,8 @@ def _recognize(tensors: Tensors, dialect: Dialect | None) -> Recognized:
         readings = list(_of_dialect((reading for reading in found if reading), dialect, tensors, account))
     else:
         readings = list(_read_names(tensors, dialect, account))
-    if not readings and not account.findings and tensors.format not in OPERATORS and tensors.live is None:
+    silent = not readings and all(map(is_of_files, account.findings)) and not are_slots(tensors)
+    if silent and tensors.format not in OPERATORS and tensors.live is None:
         readings, ambiguous = readings_by_shape(tensors, dialect)
         if ambiguous:
             account.tell(ambiguous, tensors)

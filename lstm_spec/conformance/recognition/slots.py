@@ -31,12 +31,18 @@ SLOT = re.compile(
     )""",
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
+NUMBERED = re.compile(r"(?s)(?:.*\.)?state\.\d+\.[^.]+")  # optimizer.state_dict(): state.0.momentum_buffer
 LONGEST = 1000  # of a name that is tried: what is longer is no slot
 
 
 def is_slot(name: str) -> bool:
     """Whether a name is one that optimizers give."""
     return len(name) <= LONGEST and bool(SLOT.fullmatch(name))
+
+
+def are_slots(tensors: Tensors) -> bool:
+    """Whether nothing is there but what PyTorch's optimizers keep, of parameters that they only number."""
+    return bool(tensors) and all(NUMBERED.fullmatch(name) for name in tensors)
 
 
 def set_slots_apart(tensors: Tensors) -> tuple[Tensors, tuple[str, ...]]:

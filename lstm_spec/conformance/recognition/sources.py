@@ -30,7 +30,7 @@ def open_source(source: Any) -> Tensors:
     if isinstance(source, str | os.PathLike):
         from lstm_spec.checkpoints import read_tensors
         from lstm_spec.checkpoints.listing import list_models
-        from lstm_spec.checkpoints.shards import read_only_model
+        from lstm_spec.conformance.recognition.choosing import read_only_model
 
         models = list_models(path := os.fsdecode(source))
         return read_tensors(source) if models is None else read_only_model(path, models)

@@ -16,7 +16,7 @@ from lstm_spec.checkpoints.listing import list_models
 from lstm_spec.conformance.identification.steps import Step, read_step
 from lstm_spec.conformance.recognition.custom import read_custom
 from lstm_spec.conformance.recognition.reading import no_layer
-from lstm_spec.conformance.recognition.readings import Reading, assumptions, place
+from lstm_spec.conformance.recognition.readings import Reading, assumptions, is_of_files, place
 from lstm_spec.conformance.recognition.recognizing import recognize
 from lstm_spec.conformance.recognition.solving import solve
 from lstm_spec.conformance.recognition.sources import open_source
@@ -89,7 +89,7 @@ def _check(
     if cell is not None:
         return _check_custom(tensors, cell if isinstance(cell, Layer) else Layer(cell))
     recognized = recognize(tensors, get(dialect) if dialect else None)
-    if not recognized.readings and not recognized.findings:
+    if not recognized.readings and all(map(is_of_files, recognized.findings)):
         raise no_layer(tensors, asked=dialect)
     layers: list[FoundLayer] = []
     findings = list(recognized.findings)

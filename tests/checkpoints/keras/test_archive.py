@@ -108,11 +108,11 @@ HOSTILE = {
     ),
     "key twice": (
         archive(config='{"class_name": "LSTM", "class_name": "Lambda"}'),
-        "error[duplicate]: the configuration names class_name twice",
+        "error[duplicate]: config.json names class_name twice",
     ),
     "NaN": (
         archive(config='{"class_name": NaN}'),
-        "error[config]: the configuration holds a number that is none\n  found    NaN",
+        "error[config]: config.json holds a number that is none\n  found    NaN",
     ),
     "long number": (
         archive(config='{"units": ' + "9" * 6000 + "}"),
