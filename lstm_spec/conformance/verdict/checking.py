@@ -157,7 +157,9 @@ def _check_reading(reading: Reading, tensors: Tensors, numbers: bool) -> tuple[F
     assumed = assumptions(reading, solution.layer, tensors)
     dtype = _dtypes(reading.names.values(), tensors)
     found = FoundLayer(reading.where, solution.layer, reading.dialect.name, solution.rows, assumed, agreement, dtype)
-    return replace(found, merge=_merge(reading, solution.layer)), findings
+    says_layout = reading.operator is not None and reading.operator.kind != "LSTM cell"
+    layout = solution.layer.layout if says_layout else ""
+    return replace(found, merge=_merge(reading, solution.layer), layout=layout), findings
 
 
 def _merge(reading: Reading, layer: Layer) -> str:

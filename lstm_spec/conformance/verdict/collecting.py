@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from lstm_spec.checkpoints.shards import read_model
+from lstm_spec.conformance.recognition.readings import Unread
 from lstm_spec.conformance.report import Report
 from lstm_spec.errors import Finding, LstmSpecError, MissingPackageError, TensorError, safe
 from lstm_spec.layers.tensors import Tensors
@@ -43,13 +44,15 @@ def check_each(origin: str, models: Iterable[list[str]], check: Callable[[Tensor
 
 def _joined(total: Report, report: Report, label: str) -> Report:
     """Two reports as one; the layers and tensors of the second under its file's name."""
-    layers = tuple(
-        replace(found, where=label if found.where == report.origin else f"{label} : {found.where}")
-        for found in report.layers
-    )
+
+    def below(where: str) -> str:
+        return label if where == report.origin else f"{label} : {where}"
+
+    layers = tuple(replace(found, where=below(found.where)) for found in report.layers)
+    findings = (replace(f, where=below(f.where)) if isinstance(f, Unread) else f for f in report.findings)
     return Report(
         total.origin,
         (*total.layers, *layers),
-        (*total.findings, *report.findings),
+        (*total.findings, *findings),
         (*total.other, *(f"{label} : {name}" for name in report.other)),
     )
