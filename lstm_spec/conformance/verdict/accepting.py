@@ -46,6 +46,11 @@ def meant(place: str | None) -> str:
     return f"if this is meant, change or delete what {place or 'the contract'} says of it"
 
 
+def gone(place: str | None) -> str:
+    """What to do where something is rightly no longer there."""
+    return f"if this is meant, delete the table at {place or 'its place in the contract'}"
+
+
 def where_of(found: FoundLayer | Unread, report: Report) -> str:
     """The place in its file: nothing for names without a prefix, whatever the file is called."""
     return "" if found.where == report.origin else safe(found.where, None)
@@ -145,5 +150,5 @@ def _missing(clause: Accepted, beside: Mapping[str, Finding], report: Report) ->
     because = f"it is read here: {read[0].dialect}, {read[0].summary}" if read else ""
     names = ", ".join(safe(where) or safe(report.origin) for where in beside) or "nothing unread"
     message = f"{clause.name} is in the contract, unread, and not here"
-    help = meant(clause.lines.get("at") or clause.lines.get(""))
+    help = meant(clause.lines.get("")) if clause.is_place else gone(clause.lines.get(""))
     return Finding("spec-missing", message, safe(report.origin), found=names, because=because, help=help)

@@ -13,7 +13,7 @@ from typing import Any
 
 from lstm_spec.cells.differences import compare_cells
 from lstm_spec.conformance.report import FoundLayer, Report
-from lstm_spec.conformance.verdict.accepting import Accepted, hold_unread, meant, unread_beside, where_of
+from lstm_spec.conformance.verdict.accepting import Accepted, gone, hold_unread, meant, unread_beside, where_of
 from lstm_spec.conformance.verdict.matching import match
 from lstm_spec.dialects import get
 from lstm_spec.dialects.facts import Facts
@@ -26,6 +26,7 @@ SAID_BY_FEW = ("merge", "layout")  # what many files do not say
 # Keras's names for the two layers of a Bidirectional, in a path: their outputs are merged.
 OF_TWO = re.compile(r"(?s)(?:.*[/.])?(?:forward|backward)(?:_[^/.]*)?(?:[/.].*)?")
 MOST_CHANGES = 4
+RENAMED = "if this is meant, write the new name into {}, or delete that line: any place then"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,8 @@ def _missing(promise: Promise, left: Mapping[str, FoundLayer], report: Report) -
     because = unread[0] if unread else because
     message = f"{promise.name} is in the contract and not here"
     at = _place(report, promise.at or "")
-    help = meant(promise.lines.get("at") or promise.lines.get(""))
+    renamed = elsewhere and not unread
+    help = RENAMED.format(promise.lines.get("at", "the contract")) if renamed else gone(promise.lines.get(""))
     return Finding("spec-missing", message, at, found=names, because=because, help=help)
 
 
@@ -154,6 +156,7 @@ def _reason(key: str, found: FoundLayer, promise: Promise) -> str:
 def _hold_assumed(here: Sequence[str], promise: Promise, at: str) -> Iterator[Finding]:
     """What the contract says was assumed is assumed here too, or it is told."""
     subjects = {text.partition(" = ")[0]: text for text in here}
+    gone_here = []
     for text in promise.assumed:
         subject, _, value = text.partition(" = ")
         if text in here:
@@ -163,8 +166,10 @@ def _hold_assumed(here: Sequence[str], promise: Promise, at: str) -> Iterator[Fi
             help = meant(promise.lines.get("assumed"))
             yield Finding("spec", message, at, safe(text), safe(subjects[subject]), help=help)
         else:
-            message = f"{safe(text)} was assumed in the contract, and is not here"
-            yield Finding("spec", message, at, severity="note")
+            gone_here.append(safe(text))
+    if gone_here:
+        message = f"assumed in the contract, and not here: {'; '.join(gone_here)}"
+        yield Finding("spec", message, at, severity="note")
 
 
 def _hold_equations(promise: Promise, found: Cell, at: str) -> Iterator[Finding]:

@@ -13,6 +13,8 @@ GOOD = torch_names("enc.", layers=2, both=True) | keras_names("head/") | drawn({
 
 MEANT = "if this is meant, change or delete what the contract:{} says of it"
 
+RENAMED = "if this is meant, write the new name into the contract:{}, or delete that line: any place then"
+
 
 def contract_of(tensors):
     return write_contract(ls.check(tensors, numbers=False))
@@ -60,7 +62,7 @@ def test_what_another_file_has_otherwise():
         f"           {MEANT.format(10)}",
         "error[spec-missing]: head is in the contract and not here\n  at       arrays : head\n  found    enc, lstm\n"
         "  because  lstm keeps all but the place: it may be another name\n"
-        f"  help     {MEANT.format(23)}",
+        f"  help     {RENAMED.format(23)}",
         "error[spec-extra]: lstm is here and not in the contract\n  at       arrays : lstm\n"
         "  help     if this is meant, lstm-spec spec writes the contract of this file",
     ]
@@ -184,7 +186,7 @@ def test_a_contract_of_bare_names_holds_a_file_of_another_name(tmp_path):
         "error[spec-missing]: a layer without a prefix is in the contract and not here\n"
         f"  at       {tmp_path / 'two.npz'}\n  found    enc\n"
         "  because  enc keeps all but the place: it may be another name\n"
-        f"  help     {MEANT.format(3)}",
+        f"  help     {RENAMED.format(3)}",
         f"error[spec-extra]: enc is here and not in the contract\n  at       {tmp_path / 'two.npz'} : enc\n"
         "  help     if this is meant, lstm-spec spec writes the contract of this file",
     ]

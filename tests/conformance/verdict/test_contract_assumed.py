@@ -58,7 +58,9 @@ def test_the_contracts_own_assumption_is_the_reason(tmp_path, written_out):
         "  found    reverse",
         "  because  the contract's was assumed",
     ]
-    assert found[1].startswith("note[spec]: direction = forward was assumed in the contract, and is not here\n")
+    assert found[1].startswith(
+        "note[spec]: assumed in the contract, and not here: direction = forward; initial state = zeros\n"
+    )
 
 
 def test_functions_that_no_tensor_tells_are_no_promise_of_a_file():
@@ -70,7 +72,7 @@ def test_functions_that_no_tensor_tells_are_no_promise_of_a_file():
         f"  expected activation = relu\n  found    activation = tanh\n  help     {MEANT.format(8)}"
     ]
     assert held(keras_names(), contract.replace('"activation = tanh"', '"a = b"')) == [
-        "note[spec]: a = b was assumed in the contract, and is not here\n  at       arrays"
+        "note[spec]: assumed in the contract, and not here: a = b\n  at       arrays"
     ]
 
 
