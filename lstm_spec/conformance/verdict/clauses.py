@@ -87,7 +87,7 @@ def read_contract(text: str, name: str = "the contract") -> Contract:
 def _parsed(source: Text) -> dict[str, Any]:
     try:
         return tomllib.loads(source.text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of 5000 digits is TOML, and none that Python reads
         line = AT_LINE.search(str(error))
         number = int(line[1]) if line else 0
         shown = f":{number}   {safe(source.text.split(chr(10))[number - 1].strip(), 80)}" if line else ""
@@ -97,7 +97,10 @@ def _parsed(source: Text) -> dict[str, Any]:
 
 
 def _refuse(message: str, at: str, expected: str, found: Any = None, help: str = LEFT_OUT) -> NoReturn:
-    shown = "" if found is None else safe(repr(found), 60)
+    try:
+        shown = "" if found is None else safe(repr(found), 60)
+    except ValueError:  # 0xff…: read at any length, but not written in decimal digits
+        shown = "a number of very many digits"
     raise FileError(Finding("spec", message, at, expected, shown, help=help))
 
 

@@ -180,3 +180,14 @@ def test_a_line_is_found_among_texts_that_look_like_lines():
         ls.LstmSpecError, match=rf"at       s.toml:{two[: two.index('layers = 0')].count(chr(10)) + 1}\n"
     ):
         read_contract(two, "s.toml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("n = 3", "n = " + "9" * 5000), ("n = 3", "n = [0x" + "f" * 5000 + "]"), ("h[k], c", "h[" + "9" * 5000 + "k], c")],
+)
+def test_numbers_of_thousands_of_digits_are_refused(old, new):
+    """Python reads and writes no integer of more than 4300 digits: it was an internal error."""
+    assert refused(old, new).startswith(
+        ("error[spec]: this is no TOML", "error[spec]: n is no size", "error[number]: ")
+    )
