@@ -68,7 +68,7 @@ class Finding:
 
     def to_dict(self) -> dict[str, str]:
         """The fields that say something, for JSON."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name)}
+        return {f.name: getattr(self, f.name) for f in fields(Finding) if getattr(self, f.name)}
 
 
 def _harmless(line: str) -> str:

@@ -26,8 +26,9 @@ def spec(
 ) -> Answer:
     """Print the recurrent layers of a file as TOML: what lstm-spec check FILE --spec holds another file to.
 
-    Lines may be deleted: what is not written is not held. A recurrent layer that is not read, such as a GRU, is
-    accepted by a line of its own. Exits with 1 when the file itself does not conform otherwise.
+    Lines may be deleted: what is not written is not held. The dtype is that of the stored weights: without its line
+    they may be stored in another. A recurrent layer that is not read, such as a GRU, is held by its kind and shapes;
+    what the file does not say and was assumed has a line of its own. Exits with 1 when the file does not conform.
 
     lstm-spec spec model.onnx > spec.toml
     """
@@ -42,9 +43,9 @@ def spec(
         written = write_contract(report)
     except TensorError:
         return Answer(remark=str(report), code=DOES_NOT_CONFORM)
-    return Answer((written,), remark="\n".join(f"not held: {message}" for message in _unread(report)))
+    return Answer((written,), remark="\n".join(f"not read: {message}" for message in _unread(report)))
 
 
 def _unread(report: Report) -> list[str]:
-    """What the contract accepts and does not hold."""
+    """What the contract accepts unread, by its kind and shapes."""
     return [safe(finding.message, None) for finding in report.findings if finding.severity == "error"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 from typing import NoReturn
@@ -11,11 +12,13 @@ from lstm_spec.errors import FileError, Finding, safe
 # A pipe is refused rather than waited for.
 OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0)
 
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # what `>` of PowerShell 5 writes
+
 
 def read_text(path: str, largest: int, hint: str, expected: str) -> str:
     """The text of a regular file of at most `largest` bytes; `hint` says what to write into an empty one.
 
-    Raises FileError when there is none, and when it is too large or no UTF-8.
+    Raises FileError when there is none, and when it is too large or no text.
     """
     try:
         content = _read_regular(path, largest)
@@ -27,11 +30,12 @@ def read_text(path: str, largest: int, hint: str, expected: str) -> str:
         _refuse(path, "too-large", f"the file has more than {largest // 1024} kB", expected=expected)
     if not content.strip():
         _refuse(path, "empty", "the file is empty", expected=hint)
+    encoding = "utf-16" if content.startswith(UTF_16) else "utf-8-sig"
     try:
-        return content.decode("utf-8-sig")
+        return content.decode(encoding)
     except UnicodeDecodeError as error:
         found = f"the byte 0x{content[error.start]:02x} at {error.start}"
-        _refuse(path, "not-text", "the file is not UTF-8 text", found=found)
+        _refuse(path, "not-text", "the file is not UTF-8 text", expected=expected, found=found)
 
 
 def _read_regular(path: str, largest: int) -> bytes:

@@ -75,7 +75,7 @@ class FoundLayer:
     """A layer that was recognized: where, what it is, in which dialect, its tensors, and what was assumed.
 
     `dtype` is that of its tensors, several where they mix; `recorded` how well it computes a step that was given;
-    `merge` how its output and that of another direction become one, where the source says it.
+    `merge` how its output and that of another direction become one, and `layout` how x lies, where the source says it.
     """
 
     where: str
@@ -87,6 +87,7 @@ class FoundLayer:
     dtype: str = ""
     recorded: Agreement | None = None
     merge: str = ""
+    layout: str = ""
 
     @property
     def summary(self) -> str:

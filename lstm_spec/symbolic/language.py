@@ -31,7 +31,7 @@ def parse(text: str, name: str = "<text>") -> Cell:
 
     Raises CellError, with the line and carets, when the text is too long, does not parse, or is not well formed.
     """
-    return _assemble(*read_statements(text, name))
+    return assemble(*read_statements(text, name))
 
 
 def read_statements(text: str, name: str = "<text>") -> tuple[list[Any], Source]:
@@ -79,8 +79,8 @@ class _BracketedNewlines:
                 yield token
 
 
-def _assemble(statements: list[Any], source: Source) -> Cell:
-    """The statements, gathered by kind."""
+def assemble(statements: list[Any], source: Source) -> Cell:
+    """A cell of the statements, gathered by kind. Raises CellError when they are not well formed."""
     declared: dict[str, list[Any]] = {"input": [], "state": [], "let": [], "output": []}
     for statement in statements:
         if isinstance(statement, tuple):

@@ -97,7 +97,7 @@ class Builder(Transformer_NonRecursive[Token, Any]):
                 span_of(last),
                 "write a letter here and give its number to the layer: n=3, or --size n=3",
             )
-        if factor and (not factor[0].isdigit() or int(factor[0]) == 0):
+        if factor and (not factor[0].isdigit() or not factor[0].strip("0")):
             raise Refused("size", f"{factor[0]} is no whole factor ≥ 1", span_of(factor[0]), "write 4k, or n + k")
         if last.endswith("'"):
             raise Refused("size", f"{last} is no size letter", span_of(last), "drop the prime")

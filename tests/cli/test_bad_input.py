@@ -103,7 +103,7 @@ WRONG_FILES = {
 WRONG_FILES_EXPECTED = {
     "empty.cell": "  expected equations, e.g. what lstm-spec equations prints\n",
     "huge.cell": "  expected equations as text\n",
-    "binary.cell": "  found    the byte 0xff at 5\n",
+    "binary.cell": "  expected equations as text\n  found    the byte 0xff at 5\n",
 }
 
 

@@ -16,7 +16,7 @@ from lstm_spec.conformance.identification.hypotheses import Hypothesis
 from lstm_spec.conformance.identification.identification import Identification
 from lstm_spec.conformance.identification.identifying import identify
 from lstm_spec.conformance.identification.steps import Step, read_step
-from lstm_spec.conformance.identification.sums import Sums, errors, gates
+from lstm_spec.conformance.identification.sums import Sums, gates, run_error
 from lstm_spec.conformance.recognition.loading import live_part
 from lstm_spec.conformance.recognition.readings import Reading
 from lstm_spec.dialects import DIALECTS
@@ -40,8 +40,9 @@ LYING = frozenset({"matrix on x", "matrix on h", "one matrix on x and h", "state
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """How far off a step is, read as `dialect`; and what it is.
+    """How far off a step is, read as `dialect`; and what it is, and how far off that is.
 
+    Both are those of the whole step: c', and h' that follows from it. `identification` scores h' by the recorded c'.
     `gates` are the largest differences of each gate between that reading and the identified one, empty where nothing
     was identified; `change` the axes that differ, (the identified choice, the dialect's).
     """
@@ -51,6 +52,7 @@ class Explanation:
     identification: Identification
     gates: Mapping[str, float]
     change: Mapping[str, tuple[str, str]]
+    right: float
 
     @property
     def agrees(self) -> bool:
@@ -68,13 +70,13 @@ class Explanation:
         if self.agrees:
             return (mine,)
         if not found.fits:
-            nearest = _number(found.best.error)
+            nearest = _number(min(self.right, self.error))
             known = f"no convention that is known here agrees: the nearest misses by {nearest}"
             return (f"{mine}, and {known} (not tried: clipping, layer normalization, other activations)",)
         if not found.ok:
             axes = ", ".join(doubt.axis for doubt in found.doubts)
             return (f"{mine}, and several conventions agree: {axes} cannot be told from these numbers",)
-        right = _number(found.best.error)
+        right = _number(self.right)
         alike = [d.dialect for d in found.dialects if not COMPUTED & set(d.change)]
         as_dialect = min(alike, key=lambda name: not DIALECTS[name].engine, default=None)  # people know what they run
         why = "; ".join(_said(axis, *words) for axis, words in self.change.items())
@@ -120,7 +122,8 @@ def explain(reading: Reading, tensors: Tensors, step: Any, member: Member | None
     loads = {name: tensor.load for name, tensor in cell.items()}
     sums = Sums({name: load() for name, load in loads.items() if load is not None}, recorded)
     change = found.best.hypothesis.difference(claimed)
-    return Explanation(reading.dialect.name, max(errors(claimed, sums)), found, _off(found, claimed, sums), change)
+    off, right = run_error(claimed, sums), run_error(found.best.hypothesis, sums)
+    return Explanation(reading.dialect.name, off, found, _off(found, claimed, sums), change, right)
 
 
 def record_step(engine: str, reading: Reading, layer: Layer, tensors: Tensors) -> Step | None:

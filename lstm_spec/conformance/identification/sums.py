@@ -159,6 +159,15 @@ def errors(hypothesis: Hypothesis, sums: Sums) -> tuple[float, float]:
     return relative(found["c'"], step.c1), relative(found["h'"], step.h1)
 
 
+def run_error(hypothesis: Hypothesis, sums: Sums) -> float:
+    """How far off the whole step is, as whoever runs it sees it: h' follows from the c' that was computed."""
+    off = errors(hypothesis, sums)[0]
+    own, after = gates(hypothesis, sums)["c'"], STATES[hypothesis.swapped][1]
+    step = replace(sums.step, h1=own) if after else replace(sums.step, c1=own)
+    following = gates(hypothesis, Sums(sums.arrays, step))["h'"]
+    return max(off, relative(following, sums.turned(hypothesis.swapped).h1))
+
+
 def relative(ours: Array, theirs: Array) -> float:
     """max|ours - theirs| / max|theirs|; infinite where one is no number."""
     with np.errstate(all="ignore"):
@@ -171,4 +180,4 @@ def scale(array: Array) -> float:
     return float(np.max(np.abs(array))) or 1.0
 
 
-__all__ = ["ROLES", "Blocks", "Sums", "errors", "gates", "relative", "scale"]
+__all__ = ["ROLES", "Blocks", "Sums", "errors", "gates", "relative", "run_error", "scale"]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from lstm_spec.conformance.recognition.readings import place
+from lstm_spec.conformance.recognition.readings import Unread, place
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.tensors import Tensors
 
@@ -121,10 +121,13 @@ def _fits(cell: OtherCell, shapes: Mapping[str, tuple[int, ...]]) -> bool:
     return True
 
 
-def other_cell(where: str, kind: str, evidence: str, tensors: Tensors, *names: str) -> Finding:
+def other_cell(where: str, kind: str, evidence: str, tensors: Tensors, *names: str) -> Unread:
     """The finding for a recurrent cell that is no LSTM."""
-    return Finding(
+    return Unread(
         "unread",
         f"{safe(where)} is a {kind}, {evidence}; this version reads LSTMs",
         at=f"{place(tensors)} : {', '.join(safe(n) for n in names)}",
+        where=where,
+        kind=kind,
+        shapes=tuple((name, tensors[name].shape) for name in names),
     )

@@ -10,6 +10,7 @@ from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.tensors import Operator, Tensors
 
+Shape = tuple[int, ...]
 KINDS = {"RNN": "simple RNN"}  # what people call an operator's kind
 WRITTEN_OUT = (
     "direction = forward: nodes that write a cell out are not asked which way they walk the time",
@@ -61,6 +62,15 @@ class Reading:
         match = self.dialect.pattern.fullmatch(own)
         parts = match.groupdict() if match else {}
         return parts.get("layer"), parts.get("reverse")
+
+
+@dataclass(frozen=True, slots=True)
+class Unread(Finding):
+    """What recurs and is in no reading: where it stands, what it is if that is known ("GRU"), its tensors' shapes."""
+
+    where: str = ""
+    kind: str = ""
+    shapes: tuple[tuple[str, Shape], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

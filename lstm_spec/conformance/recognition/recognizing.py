@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from lstm_spec.conformance.recognition.groups import Group, ask_names, claim_names, read_fitting, read_group
 from lstm_spec.conformance.recognition.operators import read_node
 from lstm_spec.conformance.recognition.other_cells import find_other_cells
-from lstm_spec.conformance.recognition.readings import Reading, Recognized, is_of_files, place
+from lstm_spec.conformance.recognition.readings import KINDS, Reading, Recognized, Unread, is_of_files, place
 from lstm_spec.conformance.recognition.slots import are_slots, set_slots_apart
 from lstm_spec.conformance.recognition.solving import share_rows, solve
 from lstm_spec.conformance.recognition.suspects import kept_in_parts, tell_suspects
@@ -22,7 +22,7 @@ from lstm_spec.conformance.recognition.tflite_operators import read_slots
 from lstm_spec.conformance.recognition.unnamed import readings_by_shape
 from lstm_spec.dialects import DIALECTS, Dialect
 from lstm_spec.errors import Finding, safe
-from lstm_spec.layers.tensors import Tensors
+from lstm_spec.layers.tensors import Operator, Tensors
 
 # Beside a cell's own tensors these change its equations: tfa's and TensorFlow 1's normalized cells and peepholes,
 # PyTorch's benchmark of layer normalization.
@@ -58,9 +58,7 @@ def recognize(tensors: Tensors, dialect: Dialect | None = None) -> Recognized:
 def _recognize(tensors: Tensors, dialect: Dialect | None) -> Recognized:
     account = Account(list(tensors.findings))
     if tensors.format in OPERATORS:
-        read = OPERATORS[tensors.format]
-        found = [read(op, place(tensors, op.where), account.findings) for op in tensors.operators]
-        readings = list(_of_dialect((reading for reading in found if reading), dialect, tensors, account))
+        readings = list(_of_dialect(list(_read_operators(tensors, account)), dialect, tensors, account))
     else:
         readings = list(_read_names(tensors, dialect, account))
     silent = not readings and all(map(is_of_files, account.findings)) and not are_slots(tensors)
@@ -82,6 +80,26 @@ def _recognize(tensors: Tensors, dialect: Dialect | None) -> Recognized:
     used |= account.told
     other = tuple(name for name in tensors if name not in used)
     return Recognized(tuple(_tell_apart(readings)), tuple(account.findings), other)
+
+
+def _read_operators(tensors: Tensors, account: Account) -> Iterator[Reading]:
+    read = OPERATORS[tensors.format]
+    for operator in tensors.operators:
+        told: list[Finding] = []
+        reading = read(operator, place(tensors, operator.where), told)
+        account.findings += [_of_operator(finding, operator, tensors) for finding in told]
+        if reading:
+            yield reading
+
+
+def _of_operator(finding: Finding, operator: Operator, tensors: Tensors) -> Finding:
+    """With what an operator that is not read says of itself: its type, and the shapes of its constants."""
+    if finding.code != "unread":
+        return finding
+    shapes = tuple((role, tensors[name].shape) for role, name in operator.tensors.items())
+    kind = KINDS.get(operator.kind, operator.kind)
+    said = {field.name: getattr(finding, field.name) for field in fields(finding)}
+    return Unread(**said, where=operator.where, kind=kind, shapes=shapes)
 
 
 def _of_dialect(

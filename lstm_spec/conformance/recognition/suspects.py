@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
-from lstm_spec.conformance.recognition.readings import place
+from lstm_spec.conformance.recognition.readings import Unread, place
 from lstm_spec.conformance.recognition.slots import is_slot
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.tensors import Tensors
@@ -115,7 +115,8 @@ def _place_of(name: str) -> str:
     return name[: part.end()] if part else name
 
 
-def _looks_recurrent(where: str, names: list[str], tensors: Tensors, asked: str, way: str) -> Finding:
+def _looks_recurrent(where: str, names: list[str], tensors: Tensors, asked: str, way: str) -> Unread:
+    shapes = tuple((name, tensors[name].shape) for name in names)
     verdict, expected = "no dialect reads it", "the names of a dialect: lstm-spec dialects lists them"
     help = "name the dialect with --dialect, or rename the tensors"
     if asked:
@@ -126,10 +127,10 @@ def _looks_recurrent(where: str, names: list[str], tensors: Tensors, asked: str,
     help = way or (SAVE_BEFORE if any(map(QUANTIZED.search, names)) else help)
     if len(names) == 1:
         message = f"{safe(names[0])} looks recurrent by its name, and {verdict}"
-        return Finding("unread", message, f"{place(tensors, names[0])} {tensors[names[0]].shape}", expected, help=help)
+        at = f"{place(tensors, names[0])} {tensors[names[0]].shape}"
+        return Unread("unread", message, at, expected, help=help, where=names[0], shapes=shapes)
     listed = [f"{safe(name, 60)} {tensors[name].shape}" for name in names[:MOST]]
     more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
     message = f"{safe(where or tensors.origin)} looks recurrent by its {len(names)} names, and {verdict}"
-    return Finding(
-        "unread", message, place(tensors, where or tensors.origin), expected, ", ".join(listed) + more, help=help
-    )
+    at, found = place(tensors, where or tensors.origin), ", ".join(listed) + more
+    return Unread("unread", message, at, expected, found, help=help, where=where or tensors.origin, shapes=shapes)

@@ -17,7 +17,7 @@ from lstm_spec.conformance.identification.steps import Step, read_step
 from lstm_spec.conformance.recognition.custom import read_custom
 from lstm_spec.conformance.recognition.reading import no_layer
 from lstm_spec.conformance.recognition.readings import Reading, assumptions, is_of_files, place
-from lstm_spec.conformance.recognition.recognizing import recognize
+from lstm_spec.conformance.recognition.recognizing import OPERATORS, recognize
 from lstm_spec.conformance.recognition.solving import solve
 from lstm_spec.conformance.recognition.sources import open_source
 from lstm_spec.conformance.report import Agreement, FoundLayer, Report, Row, shape_text
@@ -157,7 +157,16 @@ def _check_reading(reading: Reading, tensors: Tensors, numbers: bool) -> tuple[F
     assumed = assumptions(reading, solution.layer, tensors)
     dtype = _dtypes(reading.names.values(), tensors)
     found = FoundLayer(reading.where, solution.layer, reading.dialect.name, solution.rows, assumed, agreement, dtype)
-    return replace(found, merge=_merge(reading, solution.layer)), findings
+    layout = solution.layer.layout if _says_layout(reading, tensors) else ""
+    return replace(found, merge=_merge(reading, solution.layer), layout=layout), findings
+
+
+def _says_layout(reading: Reading, tensors: Tensors) -> bool:
+    """Whether a source says how x lies: a live layer, a node, a configuration; tensors do not."""
+    if reading.operator is None or reading.operator.kind == "LSTM cell":
+        return False
+    said = {"batch_first", "time_major", "keras_version"} & set(reading.operator.attributes)
+    return bool(said) or tensors.live is not None or tensors.format in OPERATORS
 
 
 def _merge(reading: Reading, layer: Layer) -> str:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from lstm_spec.checkpoints.shards import Model, read_model
 from lstm_spec.conformance.recognition.choosing import is_without_tensors, label_of, passed_over, told_without
+from lstm_spec.conformance.recognition.readings import Unread
 from lstm_spec.conformance.report import Report
 from lstm_spec.errors import FileError, Finding, LstmSpecError, MissingPackageError, TensorError, safe
 from lstm_spec.layers.tensors import Tensors
@@ -61,13 +62,15 @@ def _has_none(error: LstmSpecError) -> bool:
 
 def _joined(total: Report, report: Report, label: str) -> Report:
     """Two reports as one; the layers and tensors of the second under its file's name."""
-    layers = tuple(
-        replace(found, where=label if found.where == report.origin else f"{label} : {found.where}")
-        for found in report.layers
-    )
+
+    def below(where: str) -> str:
+        return label if where == report.origin else f"{label} : {where}"
+
+    layers = tuple(replace(found, where=below(found.where)) for found in report.layers)
+    findings = (replace(f, where=below(f.where)) if isinstance(f, Unread) else f for f in report.findings)
     return Report(
         total.origin,
         (*total.layers, *layers),
-        (*total.findings, *report.findings),
+        (*total.findings, *findings),
         (*total.other, *(f"{label} : {name}" for name in report.other)),
     )

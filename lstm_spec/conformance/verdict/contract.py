@@ -1,37 +1,21 @@
-"""A report → a contract, as TOML; and the text of a contract → what it promises.
+"""A report → a contract, as TOML; `clauses` reads one, and `keeping` holds a report to it.
 
 A contract names every recurrent layer of a file: where, in which dialect, its sizes, its equations. What it leaves out
-it does not hold, so that a person may delete lines; a layer that it does not name is a finding. `keeping` holds a
-report to it.
+it does not hold, so that a person may delete lines; a layer that it does not name is a finding. What no file says and
+was assumed stands in it as that.
 """
 
 from __future__ import annotations
 
 import json
-import tomllib
-from collections.abc import Iterator, Mapping
-from typing import Any
 
 from lstm_spec.conformance.report import FoundLayer, Report
-from lstm_spec.conformance.verdict.keeping import (
-    BARE,
-    Contract,
-    Promise,
-    hold_report,
-    inside,
-    is_elsewhere,
-    told_of,
-    where_of,
-)
-from lstm_spec.errors import FileError, Finding, TensorError, safe
-from lstm_spec.symbolic.language import read_statements
+from lstm_spec.conformance.verdict.accepting import as_unread, is_elsewhere, shapes_of, unread_beside, where_of
+from lstm_spec.conformance.verdict.clauses import LONGEST, read_contract
+from lstm_spec.conformance.verdict.keeping import PLAIN, Contract, Promise, assumed_of, hold_report, told_of
+from lstm_spec.errors import Finding, TensorError, safe
 
-LONGEST = 1_000_000  # characters of a contract; 100 layers take about 60 000
-PLAIN = {"dialect": str, "dtype": str, "layers": int, "direction": str, "merge": str, "layout": str}
-KINDS = {"at": str, "equations": str, "sizes": dict, **PLAIN}
-KNOWN = ("at", *PLAIN, "sizes", "equations")
-WRITES = "lstm-spec spec FILE writes a contract"
-QUOTED = 'the equations stand between """ and """: delete some of them, or all with both marks'
+TITLE = "# The recurrent layers of a file; lstm-spec check FILE --spec THIS holds a file to them.\n"
 
 
 def write_contract(report: Report) -> str:
@@ -50,18 +34,17 @@ def write_contract(report: Report) -> str:
                 help="lstm-spec check says what does not fit",
             )
         )
-    title = "# The recurrent layers of a file; lstm-spec check FILE --spec THIS holds a file to them.\n"
-    return title + "".join(_accepted(unread, report)) + "\n".join(_table(found, report) for found in report.layers)
+    accepted = (_accepted(where, finding) for where, finding in unread_beside(report).items())
+    return TITLE + "\n".join([*accepted, *(_table(found, report) for found in report.layers)])
 
 
-def _accepted(unread: list[Finding], report: Report) -> Iterator[str]:
-    """What is not read, by its place and with the reason; none where all was read."""
-    if unread:
-        yield "# Recurrent and not read: accepted as it is, held to nothing. Without its line it is an error again.\n"
-        yield "unread = [\n"
-        for finding in unread:
-            yield f"  {_quoted(inside(finding.at, report))},  # {safe(finding.message, None)}\n"
-        yield "]\n\n"
+def _accepted(where: str, finding: Finding) -> str:
+    """What is not read, with the reason: its place, what it is, the shapes of its tensors."""
+    found, shapes = as_unread(finding), shapes_of(as_unread(finding))
+    lines = [f"# Recurrent and not read: {safe(finding.message, None)}", "[[unread]]", f"at = {_quoted(where)}"]
+    lines += [f"kind = {_quoted(found.kind)}"] * bool(found.kind)
+    lines += [f"shapes = {{ {', '.join(f'{_quoted(n)} = {list(s)}' for n, s in shapes.items())} }}"] * bool(shapes)
+    return "\n".join([*lines, ""])
 
 
 def _table(found: FoundLayer, report: Report) -> str:
@@ -69,6 +52,8 @@ def _table(found: FoundLayer, report: Report) -> str:
     told = told_of(found)
     lines = [f"at = {_quoted(where_of(found, report))}"]
     lines += [f"{name} = {_quoted(told[name]) if PLAIN[name] is str else told[name]}" for name in PLAIN if name in told]
+    if assumed := assumed_of(found):
+        lines.append(f"assumed = [{', '.join(map(_quoted, assumed))}]  # read nowhere")
     lines.append(f"sizes = {{ {', '.join(f'{letter} = {value}' for letter, value in told['sizes'].items())} }}")
     return "\n".join(["[[layer]]", *lines, f'equations = """\n{found.layer.cell}\n"""', ""])
 
@@ -76,55 +61,6 @@ def _table(found: FoundLayer, report: Report) -> str:
 def _quoted(text: str) -> str:
     """A TOML basic string: JSON escapes the same characters but for DEL, which no `safe` text has."""
     return json.dumps(text, ensure_ascii=False)
-
-
-def read_contract(text: str, name: str = "the contract") -> Contract:
-    """What a contract holds.
-
-    Raises FileError when the text is no TOML, or holds what no contract has; CellError when equations do not parse.
-    """
-    if len(text) > LONGEST:
-        found = f"{len(text)} characters"
-        raise FileError(Finding("spec", "this is too long for a contract", safe(name), f"at most {LONGEST}", found))
-    try:
-        read = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        help = QUOTED if text.count('"""') % 2 else ""
-        raise FileError(Finding("spec", "this is no TOML", safe(name), because=safe(error), help=help)) from None
-    tables, unread = read.get("layer"), read.get("unread", [])
-    is_list = isinstance(tables, list) and all(isinstance(table, dict) for table in tables)
-    if not is_list or not set(read) <= {"layer", "unread"}:
-        keys = ", ".join(safe(key, 40) for key in read) or "nothing"
-        expected = "[[layer]] tables, at least one"
-        raise FileError(Finding("spec", "this is no contract", safe(name), expected, keys, "", WRITES))
-    if not isinstance(unread, list) or not all(type(place) is str for place in unread):
-        raise _another("unread", name, "a list of texts", unread)
-    promises = tuple(_promise(table, number, name) for number, table in enumerate(tables or (), 1))
-    places = [promise.at for promise in promises if promise.at is not None]
-    if twice := sorted({at for at in places if places.count(at) > 1}):
-        raise FileError(Finding("spec", f"{', '.join(safe(at) or BARE for at in twice)} is named twice", safe(name)))
-    return Contract(promises, tuple(unread))
-
-
-def _promise(table: Mapping[str, Any], number: int, name: str) -> Promise:
-    where = f"{name}, layer {number}"
-    if unknown := [key for key in table if key not in KNOWN]:
-        named = ", ".join(safe(key, 40) for key in unknown)
-        raise FileError(Finding("spec", f"{named} is held of no layer", safe(where), ", ".join(KNOWN)))
-    for key, kind in KINDS.items():
-        if key in table and type(table[key]) is not kind:
-            words = {str: "a text", int: "a whole number", dict: "a table, { n = 5, k = 10 }"}[kind]
-            raise _another(key, where, words, table[key])
-    sizes = table.get("sizes", {})
-    for letter, size in sizes.items():
-        if type(size) is not int or size < 1:
-            raise FileError(Finding("spec", f"{safe(letter, 40)} = {safe(repr(size), 40)} is no size", safe(where)))
-    statements, _ = read_statements(table.get("equations", ""), name=where)
-    return Promise(number, table.get("at"), {k: table[k] for k in PLAIN if k in table}, sizes, tuple(statements))
-
-
-def _another(key: str, where: str, words: str, found: Any) -> FileError:
-    return FileError(Finding("spec", f"{key} is not what it should be", safe(where), words, safe(repr(found), 60)))
 
 
 __all__ = ["LONGEST", "Contract", "Promise", "hold_report", "read_contract", "write_contract"]

@@ -6,28 +6,35 @@ keeps the promise. Says nothing of the text of a contract.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from lstm_spec.cells.differences import compare_cells
 from lstm_spec.conformance.report import FoundLayer, Report
+from lstm_spec.conformance.verdict.accepting import Accepted, gone, hold_unread, meant, unread_beside, where_of
+from lstm_spec.conformance.verdict.matching import match
+from lstm_spec.dialects import get
+from lstm_spec.dialects.facts import Facts
 from lstm_spec.errors import CellError, Finding, safe
 from lstm_spec.symbolic.cell import Cell, Declaration, Equation
 
 BARE = "a layer without a prefix"
+PLAIN = {"dialect": str, "dtype": str, "layers": int, "direction": str, "merge": str, "layout": str}
+SAID_BY_FEW = ("merge", "layout")  # what many files do not say
 # Keras's names for the two layers of a Bidirectional, in a path: their outputs are merged.
 OF_TWO = re.compile(r"(?s)(?:.*[/.])?(?:forward|backward)(?:_[^/.]*)?(?:[/.].*)?")
 MOST_CHANGES = 4
+RENAMED = "if this is meant, write the new name into {}, or delete that line: any place then"
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
     """One layer as the contract has it: where it stands (None: anywhere), what is held of it, and its equations.
 
-    `statements` are those that are held; an equation that is not among them may be any.
+    `statements` are those that are held; an equation that is not among them may be any. `assumed` are facts that no
+    file said when the contract was written; `lines` says where each key stands in the contract.
     """
 
     number: int
@@ -35,6 +42,8 @@ class Promise:
     held: Mapping[str, Any]
     sizes: Mapping[str, int]
     statements: tuple[Any, ...] = ()
+    assumed: tuple[str, ...] = ()
+    lines: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -44,10 +53,10 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """A promise for each layer, and the places of what is recurrent, unread, and accepted as that."""
+    """A promise for each layer, and what is recurrent, unread, and accepted as what it is."""
 
     promises: tuple[Promise, ...]
-    unread: tuple[str, ...] = ()
+    unread: tuple[Accepted, ...] = ()
 
 
 def told_of(found: FoundLayer) -> dict[str, Any]:
@@ -55,103 +64,54 @@ def told_of(found: FoundLayer) -> dict[str, Any]:
     layer = found.layer
     sizes = {letter: int(size) for letter, size in layer.given if size.is_Integer}
     merged = layer.direction == "both" or OF_TWO.fullmatch(found.where) or found.merge != "concat"
-    merge = {"merge": found.merge} if found.merge and merged else {}
     told = {"dialect": found.dialect, "dtype": found.dtype, "layers": layer.layers, "direction": layer.direction}
-    return {**told, **merge, "layout": layer.layout, "sizes": sizes}
+    told |= {"merge": found.merge} if found.merge and merged else {}
+    return {**told, **({"layout": found.layout} if found.layout else {}), "sizes": sizes}
 
 
-def where_of(found: FoundLayer, report: Report) -> str:
-    """The layer's place in its file: nothing for names without a prefix, whatever the file is called."""
-    return "" if found.where == report.origin else safe(found.where, None)
-
-
-def inside(at: str, report: Report) -> str:
-    """A finding's place without the file or folder that was asked for: `gru` of `model.npz : gru`; "" for the file."""
-    origin = safe(report.origin).rstrip(os.sep)
-    if at == origin:
-        return ""
-    for separator in (" : ", os.sep):
-        if at.startswith(origin + separator):
-            return at.removeprefix(origin + separator)
-    return at
-
-
-def is_elsewhere(finding: Finding, report: Report) -> bool:
-    """Whether it tells of what is recurrent, unread, and in no layer's place: there it may change the equations."""
-    places = [where_of(found, report) for found in report.layers]
-    place = inside(finding.at, report)
-    beside = place not in places and not place.startswith(tuple(where + s for where in places for s in "./"))
-    return finding.code == "unread" and finding.severity == "error" and beside
+def assumed_of(found: FoundLayer) -> tuple[str, ...]:
+    """What nobody said of a layer, `direction = forward`, without the reason."""
+    return tuple(text.partition(": ")[0] for text in found.assumed)
 
 
 def hold_report(report: Report, contract: Contract) -> Iterator[Finding]:
     """The report's findings, those that the contract accepts as notes, and then what is not as the contract has it."""
-    accepted = set()
-    for finding in report.findings:
-        place = inside(finding.at, report)
-        if place in contract.unread and is_elsewhere(finding, report):
-            accepted.add(place)
-            yield replace(finding, severity="note", help="")
-        else:
-            yield finding
-    for place in contract.unread:
-        if place not in accepted:
-            yield Finding(
-                "spec-missing", f"{safe(place)} is in the contract, unread, and not here", safe(report.origin)
-            )
+    yield from hold_unread(report, contract.unread)
     yield from _hold_layers(report, contract.promises)
 
 
 def _hold_layers(report: Report, promises: Sequence[Promise]) -> Iterator[Finding]:
     found = {where_of(layer, report): layer for layer in report.layers}
-    pairs = _paired(promises, found)
-    names = ", ".join(safe(name) or BARE for name in found) or "no layer"
+    pairs = match(promises, found, _keeps)
     for promise in promises:
         where = pairs.get(promise.number)
-        at = _place(report, (promise.at or "") if where is None else where)
         if where is None:
-            yield Finding("spec-missing", f"{promise.name} is in the contract and not here", at, found=names)
+            yield _missing(promise, {w: layer for w, layer in found.items() if w not in pairs.values()}, report)
         else:
-            yield from _hold_layer(found[where], promise, at)
+            yield from _hold_layer(found[where], promise, _place(report, where))
     for where in found:
         if where not in pairs.values():
-            yield Finding("spec-extra", f"{safe(where) or BARE} is here and not in the contract", _place(report, where))
+            message = f"{safe(where) or BARE} is here and not in the contract"
+            help = "if this is meant, lstm-spec spec writes the contract of this file"
+            yield Finding("spec-extra", message, _place(report, where), help=help)
 
 
 def _place(report: Report, where: str) -> str:
     return f"{safe(report.origin)} : {safe(where)}" if where else safe(report.origin)
 
 
-# ---- which promise is of which layer ----
-
-
-def _paired(promises: Sequence[Promise], found: Mapping[str, FoundLayer]) -> dict[int, str]:
-    """Each promise's place, by its number: the one it names, else one that keeps it, else what is left, in order."""
-    pairs = {promise.number: promise.at for promise in promises if promise.at in found and promise.at is not None}
-    left = [where for where in found if where not in pairs.values()]
-    free = [promise for promise in promises if promise.at is None]
-    keeping = {p.number: [where for where in left if _keeps(found[where], p)] for p in free}
-    pairs |= _matched(keeping)
-    others = (where for where in left if where not in pairs.values())
-    return pairs | dict(zip((p.number for p in free if p.number not in pairs), others, strict=False))
-
-
-def _matched(keeping: Mapping[int, Sequence[str]]) -> dict[int, str]:
-    """As many promises as can be, each with a place of its own that keeps it (Kuhn's augmenting paths)."""
-    taken: dict[str, int] = {}
-
-    def find(number: int, tried: set[str]) -> bool:
-        for where in keeping[number]:
-            if where not in tried:
-                tried.add(where)
-                if where not in taken or find(taken[where], tried):
-                    taken[where] = number
-                    return True
-        return False
-
-    for number in keeping:
-        find(number, set())
-    return {number: where for where, number in taken.items()}
+def _missing(promise: Promise, left: Mapping[str, FoundLayer], report: Report) -> Finding:
+    """A promise without a layer; the reason is one that keeps it elsewhere, or that it is unread."""
+    names = ", ".join(safe(where_of(layer, report)) or BARE for layer in report.layers) or "no layer"
+    elsewhere = [safe(where) or BARE for where, layer in left.items() if _keeps(layer, promise)]
+    unread = [finding.message for where, finding in unread_beside(report).items() if where == promise.at]
+    because = f"{', '.join(elsewhere)} keeps all but the place: it may be another name" if elsewhere else ""
+    because = unread[0] if unread else because
+    message = f"{promise.name} is in the contract and not here"
+    at = _place(report, promise.at or "")
+    renamed = elsewhere and not unread
+    help = RENAMED.format(promise.lines.get("at", "the contract")) if renamed else gone(promise.lines.get(""))
+    return Finding("spec-missing", message, at, found=names, because=because, help=help)
 
 
 # ---- one layer ----
@@ -163,30 +123,69 @@ def _keeps(found: FoundLayer, promise: Promise) -> bool:
 
 def _hold_layer(found: FoundLayer, promise: Promise, at: str) -> Iterator[Finding]:
     told = told_of(found)
-    if "merge" in promise.held and "merge" not in told and found.layer.direction == promise.held.get("direction"):
-        yield Finding("spec", "merge is in the contract, and this file does not say it", at, severity="note")
-    pairs = [(key, value, told[key]) for key, value in promise.held.items() if key in told]
-    pairs += [(letter, size, told["sizes"].get(letter, "no such size")) for letter, size in promise.sizes.items()]
-    for name, expected, value in pairs:
+    unsaid = [key for key in SAID_BY_FEW if key in promise.held and key not in told]
+    for key in unsaid:
+        if key != "merge" or found.layer.direction == promise.held.get("direction"):
+            yield Finding("spec", f"{key} is in the contract, and this file does not say it", at, severity="note")
+    pairs = [(key, key, value, told[key]) for key, value in promise.held.items() if key in told]
+    pairs += [("sizes", n, size, told["sizes"].get(n, "no such size")) for n, size in promise.sizes.items()]
+    for key, name, expected, value in pairs:
         if expected != value:
-            yield Finding("spec", f"{safe(name, 40)} is another than in the contract", at, safe(expected), safe(value))
+            message, because = f"{safe(name, 40)} is another than in the contract", _reason(key, found, promise)
+            help = meant(promise.lines.get(key))
+            yield Finding("spec", message, at, safe(expected), safe(value), because, help)
+    yield from _hold_assumed(assumed_of(found), promise, at)
     if promise.statements:
-        yield from _hold_equations(promise.statements, found.layer.cell, at)
+        yield from _hold_equations(promise, found.layer.cell, at)
 
 
-def _hold_equations(statements: Sequence[Any], found: Cell, at: str) -> Iterator[Finding]:
+def _reason(key: str, found: FoundLayer, promise: Promise) -> str:
+    """What else is known of a fact that is another: that nobody said it, or what two dialects make of it."""
+    if key == "dialect":
+        orders = {name: ", ".join(Facts(get(name)).gates) for name in (promise.held[key], found.dialect)}
+        told = "; ".join(f"{name} has the gates {order}" for name, order in orders.items())
+        return told if len(set(orders.values())) > 1 else ""
+    if key == "dtype":
+        return "a contract holds what the weights are stored in, whatever they are"
+    reasons = [text for text in found.assumed if text.startswith(f"{key} = ")]
+    if reasons:
+        return f"assumed here, {reasons[0]}"
+    return "the contract's was assumed" if any(text.startswith(f"{key} = ") for text in promise.assumed) else ""
+
+
+def _hold_assumed(here: Sequence[str], promise: Promise, at: str) -> Iterator[Finding]:
+    """What the contract says was assumed is assumed here too, or it is told."""
+    subjects = {text.partition(" = ")[0]: text for text in here}
+    gone_here = []
+    for text in promise.assumed:
+        subject, _, value = text.partition(" = ")
+        if text in here:
+            continue
+        if value and subject in subjects:
+            message = f"{safe(subject, 40)} is assumed otherwise than in the contract"
+            help = meant(promise.lines.get("assumed"))
+            yield Finding("spec", message, at, safe(text), safe(subjects[subject]), help=help)
+        else:
+            gone_here.append(safe(text))
+    if gone_here:
+        message = f"assumed in the contract, and not here: {'; '.join(gone_here)}"
+        yield Finding("spec", message, at, severity="note")
+
+
+def _hold_equations(promise: Promise, found: Cell, at: str) -> Iterator[Finding]:
     """What differs, in words; two writings of one computation are told as that."""
     try:
-        promised = _completed(statements, found)
+        promised = _completed(promise.statements, found)
         if promised == found:
             return
         changes = compare_cells(promised, found).changes
     except CellError as error:
-        because, help = f"the contract's: {error.finding.message}", error.finding.help
+        because = f"the contract's: {error.finding.message}"
+        help = "\n".join(line for line in (error.finding.help, meant(promise.lines.get("equations"))) if line)
     else:
         more = f"; and {len(changes) - MOST_CHANGES} more" if len(changes) > MOST_CHANGES else ""
         because = "; ".join(change.words for change in changes[:MOST_CHANGES]) + more
-        help = "lstm-spec cells diff shows two cells beside each other"
+        help = f"lstm-spec cells diff shows two cells beside each other\n{meant(promise.lines.get('equations'))}"
     yield Finding("spec", "the equations are others than in the contract", at, because=because, help=help)
 
 

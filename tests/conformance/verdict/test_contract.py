@@ -11,6 +11,10 @@ from tests.conformance.sets import drawn, keras_names, own_names, torch_names
 
 GOOD = torch_names("enc.", layers=2, both=True) | keras_names("head/") | drawn({"fc": (2, 3)})
 
+MEANT = "if this is meant, change or delete what the contract:{} says of it"
+
+RENAMED = "if this is meant, write the new name into the contract:{}, or delete that line: any place then"
+
 
 def contract_of(tensors):
     return write_contract(ls.check(tensors, numbers=False))
@@ -29,7 +33,7 @@ def test_a_contract_in_full():
         'dtype = "float32"\n'
         "layers = 1\n"
         'direction = "forward"\n'
-        'layout = "batch"\n'
+        'assumed = ["activation = tanh", "recurrent_activation = sigmoid", "go_backwards = False"]  # read nowhere\n'
         "sizes = { n = 3, k = 4 }\n"
         f'equations = """\n{ls.lstm("n", "k").cell}\n"""\n'
     )
@@ -46,15 +50,21 @@ def test_what_another_file_has_otherwise():
         "error[spec]: direction is another than in the contract\n"
         "  at       arrays : enc\n"
         "  expected both\n"
-        "  found    forward",
-        "error[spec]: n is another than in the contract\n  at       arrays : enc\n  expected 3\n  found    5",
+        "  found    forward\n"
+        f"  help     {MEANT.format(7)}",
+        "error[spec]: n is another than in the contract\n  at       arrays : enc\n  expected 3\n  found    5\n"
+        f"  help     {MEANT.format(9)}",
         "error[spec]: the equations are others than in the contract\n"
         "  at       arrays : enc\n"
         "  because  i does not add b_Wi, b_Ui; f does not add b_Wf, b_Uf; g does not add b_Wg, b_Ug; "
         "o does not add b_Wo, b_Uo\n"
-        "  help     lstm-spec cells diff shows two cells beside each other",
-        "error[spec-missing]: head is in the contract and not here\n  at       arrays : head\n  found    enc, lstm",
-        "error[spec-extra]: lstm is here and not in the contract\n  at       arrays : lstm",
+        "  help     lstm-spec cells diff shows two cells beside each other\n"
+        f"           {MEANT.format(10)}",
+        "error[spec-missing]: head is in the contract and not here\n  at       arrays : head\n  found    enc, lstm\n"
+        "  because  lstm keeps all but the place: it may be another name\n"
+        f"  help     {RENAMED.format(23)}",
+        "error[spec-extra]: lstm is here and not in the contract\n  at       arrays : lstm\n"
+        "  help     if this is meant, lstm-spec spec writes the contract of this file",
     ]
 
 
@@ -62,7 +72,7 @@ def test_what_is_deleted_is_not_held():
     only = '[[layer]]\nat = "enc"\nsizes = { k = 4 }\n[[layer]]\nat = "head"\n'
     assert held(GOOD, only) == []
     (found,) = held(GOOD, only.replace("k = 4", "k = 9"))
-    assert found.endswith("  expected 9\n  found    4")
+    assert found.endswith(f"  expected 9\n  found    4\n  help     {MEANT.format(3)}")
 
 
 def test_no_contract_from_what_does_not_conform():
@@ -83,28 +93,32 @@ def test_no_contract_from_what_does_not_conform():
     [
         (
             "[[layer]\n",
-            "error[spec]: this is no TOML\n  at       s.toml\n"
-            "  because  Expected ']]' at the end of an array declaration (at line 1, column 8)",
+            "error[spec]: this is no TOML\n  at       s.toml:1   [[layer]\n"
+            "  because  Expected ']]' at the end of an array declaration (at line 1, column 8)\n"
+            "  help     lstm-spec spec FILE writes a contract",
         ),
         (
             "x = 1\n",
             "error[spec]: this is no contract\n  at       s.toml\n"
-            "  expected [[layer]] tables, at least one\n  found    x\n  help     lstm-spec spec FILE writes a contract",
+            "  expected [[layer]] tables, at least one, and [[unread]] tables\n  found    x\n"
+            "  help     lstm-spec spec FILE writes a contract",
         ),
         (
             "",
             "error[spec]: this is no contract\n  at       s.toml\n"
-            "  expected [[layer]] tables, at least one\n  found    nothing\n"
+            "  expected [[layer]] tables, at least one, and [[unread]] tables\n  found    nothing\n"
             "  help     lstm-spec spec FILE writes a contract",
         ),
         (
             "[[layer]]\nk = 3\n",
-            "error[spec]: k is held of no layer\n  at       s.toml, layer 1\n"
-            "  expected at, dialect, dtype, layers, direction, merge, layout, sizes, equations",
+            "error[spec]: k is nothing that a contract holds of a layer\n  at       s.toml:2\n"
+            "  expected at, dialect, dtype, layers, direction, merge, layout, assumed, sizes, equations\n"
+            "  help     a line that is deleted is not held",
         ),
         (
             "[[layer]]\nat = 1\n",
-            "error[spec]: at is not what it should be\n  at       s.toml, layer 1\n  expected a text\n  found    1",
+            "error[spec]: at is not what it should be\n  at       s.toml:2\n  expected a text\n  found    1\n"
+            "  help     a line that is deleted is not held",
         ),
         (
             '[[layer]]\nsizes = { n = 3 }\nequations = """\ninput x[n]\n',
@@ -114,24 +128,29 @@ def test_no_contract_from_what_does_not_conform():
         ),
         (
             "unread = 3\n[[layer]]\n",
-            "error[spec]: unread is not what it should be\n  at       s.toml\n  expected a list of texts\n  found    3",
+            "error[spec]: unread is not what it should be\n  at       s.toml:1\n"
+            "  expected [[unread]] tables\n  found    3\n  help     a line that is deleted is not held",
         ),
         (
             '[[layer]]\nat = "x"\nlayers = true\n',
-            "error[spec]: layers is not what it should be\n  at       s.toml, layer 1\n"
-            "  expected a whole number\n  found    True",
+            "error[spec]: layers is not what it should be\n  at       s.toml:3\n"
+            "  expected a whole number\n  found    True\n  help     a line that is deleted is not held",
         ),
         (
             '[[layer]]\nat = "x"\nsizes = { n = 0 }\n',
-            "error[spec]: n = 0 is no size\n  at       s.toml, layer 1",
+            "error[spec]: n is no size\n  at       s.toml:3\n"
+            "  expected a whole number of 1 and more\n  found    0\n"
+            "  help     a line that is deleted is not held; nor is a letter that is deleted between the braces",
         ),
         (
             '[[layer]]\nat = "x"\n[[layer]]\nat = "x"\n',
-            "error[spec]: x is named twice\n  at       s.toml",
+            "error[spec]: x is named twice\n  at       s.toml:4\n"
+            "  because  s.toml:2 names it too\n  help     remove one of the two",
         ),
         (
             '[[layer]]\nat = ""\n[[layer]]\nat = ""\n',
-            "error[spec]: a layer without a prefix is named twice\n  at       s.toml",
+            "error[spec]: a layer without a prefix is named twice\n  at       s.toml:4\n"
+            "  because  s.toml:2 names it too\n  help     remove one of the two",
         ),
     ],
 )
@@ -142,8 +161,11 @@ def test_what_is_no_contract(text, message):
 
 
 def test_wrong_equations_are_told_with_their_place():
-    with pytest.raises(ls.LstmSpecError, match=r"s.toml, layer 1:3"):
+    """The line was counted from the first equation."""
+    with pytest.raises(ls.LstmSpecError, match=r"s.toml:6   h' = tanh\(x"):
         read_contract('[[layer]]\nat = "x"\nequations = """\ninput x[n]\nstate h[k]\nh\' = tanh(x\n"""\n', "s.toml")
+    with pytest.raises(ls.LstmSpecError, match=r"s.toml:3:3   h' = tanh\(x"):
+        read_contract('[[layer]]\nat = "x"\nequations = "input x[n]\\nstate h[k]\\nh\' = tanh(x"\n', "s.toml")
 
 
 def test_a_contract_of_bare_names_holds_a_file_of_another_name(tmp_path):
@@ -155,11 +177,16 @@ def test_a_contract_of_bare_names_holds_a_file_of_another_name(tmp_path):
     assert held(str(tmp_path / "two.npz"), contract) == []
     np.savez(tmp_path / "two.npz", **torch_names(k=5))
     assert held(str(tmp_path / "two.npz"), contract)[0] == (
-        f"error[spec]: k is another than in the contract\n  at       {tmp_path / 'two.npz'}\n  expected 4\n  found    5"
+        f"error[spec]: k is another than in the contract\n  at       {tmp_path / 'two.npz'}\n"
+        "  expected 4\n  found    5\n"
+        f"  help     {MEANT.format(8)}"
     )
     np.savez(tmp_path / "two.npz", **torch_names("enc."))
     assert held(str(tmp_path / "two.npz"), contract) == [
         "error[spec-missing]: a layer without a prefix is in the contract and not here\n"
-        f"  at       {tmp_path / 'two.npz'}\n  found    enc",
-        f"error[spec-extra]: enc is here and not in the contract\n  at       {tmp_path / 'two.npz'} : enc",
+        f"  at       {tmp_path / 'two.npz'}\n  found    enc\n"
+        "  because  enc keeps all but the place: it may be another name\n"
+        f"  help     {RENAMED.format(3)}",
+        f"error[spec-extra]: enc is here and not in the contract\n  at       {tmp_path / 'two.npz'} : enc\n"
+        "  help     if this is meant, lstm-spec spec writes the contract of this file",
     ]

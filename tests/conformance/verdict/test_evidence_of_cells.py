@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -169,3 +171,22 @@ def test_what_a_step_cannot_show_is_told(zero, words):
         f"note[step]: {words} 0 in every sample of the recorded step: it shows nothing of what they are multiplied by\n"
         "  at       arrays"
     ).replace("they are", "it is" if len(zero) == 1 else "they are")
+
+
+@pytest.mark.parametrize("state", ["h1", "c1"])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_one_miss_is_one_number(state, swapped):
+    """A wrong c1 was 9.6e-02 of the layer and 0.14 of its explanation, which took h' from the recorded c'."""
+    layer = stack()
+    step = step_of(layer, "_l0")
+    step[state] = step[state] + 0.1
+    if swapped:
+        step["h"], step["c"] = step["c"], step["h"]
+    report = ls.check(arrays_of(layer), step=step, numbers=False)
+    (finding,) = report.findings
+    missed = report.layers[0].recorded.difference
+    assert missed > 0.05
+    assert finding.found == f"{missed:.1e}"
+    told, _, nearest = finding.because.splitlines()[1].removeprefix("as pytorch ").partition(",")
+    assert told == f"{missed:.2g}"
+    assert float(re.search(r"misses by ([\d.]+)", nearest)[1]) <= float(told)
