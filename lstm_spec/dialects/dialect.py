@@ -37,7 +37,8 @@ class Dialect:
     layer on the axis `states_axis`. `ranks` are those of x that a layer takes, 2 being one sample, (T, n); `step_ranks`
     those that a cell alone takes, 1 being one sample, (n,); none where it has no layer, or no cell; with `more_axes`
     what stands in front of them counts samples too.
-    Equations: `constants` are options that every cell of it has and no tensor shows; `entails` is a second one that a
+    Equations: `constants` are options that every cell of it has and no tensor shows, `plain` those that a cell has
+    where nothing else is said, if they are not a plain LSTM's; `entails` is a second one that a
     kind of tensor says, beside the `option` of its packing; `missing` is what it says when
     none of some kinds of tensors is there; `assumed` are options that leave no trace in its tensors, each with the
     parameter that it matters to, if it is one; `dead` gates keep their rows when they have that equation, though
@@ -60,7 +61,7 @@ class Dialect:
     template: str
     reversed_: str = "_reverse"
     forward: str = ""
-    separator: Literal[".", "/"] = "."
+    separator: Literal[".", "/", "_"] = "."
     aliases: Mapping[str, str] = field(default_factory=dict)
     cells_numbered: bool = False
     claims: frozenset[str] | None = None
@@ -77,6 +78,7 @@ class Dialect:
     engine: str = ""
     reverse_alone: bool = False
     constants: Mapping[str, Any] = field(default_factory=dict)
+    plain: Mapping[str, Any] = field(default_factory=dict)
     entails: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
     assumed: tuple[tuple[str, str], ...] = ()
     missing: Mapping[frozenset[str], tuple[str, Any]] = field(default_factory=dict)
@@ -96,19 +98,18 @@ class Dialect:
         said = [p.option for p in self.packings if p.option and p.name in present]
         said += [option for name, option in self.entails.items() if name in present]
         said += [option for names, option in self.missing.items() if not names & present]
-        return {"bias": "none"} | dict(self.constants) | dict(said)
+        return {"bias": "none"} | dict(self.constants) | dict(self.plain) | dict(said)
 
     def said_outside(self, layer: Layer) -> dict[str, Any]:
-        """The options of a layer that are not plain and that the framework holds beside its tensors."""
+        """The options of a layer that are not the framework's own and that it holds beside its tensors."""
         recovered = recover_options(layer.cell) if self.outside else None
         if recovered is None:
             return {}
+        plain = LstmOptions(**self.plain)
         one = len({getattr(recovered, name) for name in self.together}) <= 1
-        return {
-            name: value
-            for name, value in recovered.changed().items()
-            if name in self.outside and (one or name not in self.together)
-        }
+        holds = [name for name in self.outside if one or name not in self.together]
+        changed = [name for name in holds if getattr(recovered, name) != getattr(plain, name)]
+        return {name: getattr(recovered, name) for name in changed}
 
     def assumptions(self, layer: Layer) -> tuple[str, ...]:
         """What a layer's tensors cannot tell, as it is taken: `("activation = tanh", …)`."""

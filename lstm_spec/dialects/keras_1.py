@@ -14,8 +14,7 @@ from lstm_spec.dialects.packing import Packing
 
 GATES = {"i": "i", "c": "g", "f": "f", "o": "o"}
 
-# Its default, which no tensor tells; a configuration may say another.
-SAID = {"b": ("bias", "one"), "U": ("gate_activation", "hard_sigmoid(1/5, 1/2)")}
+SAID = {"b": ("bias", "one")}
 
 KERAS_1 = Dialect(
     name="keras-1",
@@ -28,11 +27,15 @@ KERAS_1 = Dialect(
     ),
     pattern=re.compile(r"(?s)(?P<prefix>(?:.*/)?[^/]*_)(?P<tensor>[WUb]_[icfo])(?::0)?"),
     template="{tensor}",
+    separator="_",
     batch_first=True,
     states_apart=True,
     ranks=(3,),
     step_ranks=(2,),
     realigned=False,
+    plain={"gate_activation": "hard_sigmoid(1/5, 1/2)"},
+    outside=("gate_activation", "candidate_activation", "output_activation"),
+    together=("candidate_activation", "output_activation"),
     padding="repeats the last output",
     traps=(
         "hard_sigmoid is 0.2 z + 1/2 here; Keras 3 calls z / 6 + 1/2 so",

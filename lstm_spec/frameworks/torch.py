@@ -18,6 +18,7 @@ from lstm_spec.errors import MissingPackageError
 from lstm_spec.frameworks import Array, Request, is_known_to_numpy, named_states, not_checkable, stacked_states
 from lstm_spec.layers.tensors import Operator, Tensor, Tensors
 
+MOST_NESTED = 16
 COUNTING = RLock()  # held while the number of threads, which is the process's, is another
 
 
@@ -30,15 +31,30 @@ def _torch() -> Any:
 
 
 def read_live(module: Any) -> Tensors:
-    """The state dict of a live module, read without changing it; an operator for each LSTM in it.
+    """The state dict of a live module, read without changing it; an operator for each LSTM that is not quantized.
 
     Shapes: as in the module. A tensor's values are copied when they are loaded. Raises TensorError for what is no
     module.
     """
     if not isinstance(module, _torch().nn.Module):
         raise not_checkable(module)
-    tensors = {name: tensor_of(name, value) for name, value in module.state_dict().items() if hasattr(value, "shape")}
+    tensors = {
+        name: tensor_of(name, value) for key, own in module.state_dict().items() for name, value in _flat(key, own)
+    }
     return Tensors(type(module).__name__, "torch", tensors, tuple(_operators(module)), live=module)
+
+
+def _flat(name: str, value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """The tensors of an entry, under the names that they have in a file: the packed weights of a quantized LSTM are an
+    object whose state holds them.
+    """
+    if hasattr(value, "shape"):
+        yield name, value
+    elif depth < MOST_NESTED and isinstance(value, _torch().ScriptObject) and hasattr(value, "__getstate__"):
+        yield from _flat(f"{name}.state", value.__getstate__(), depth + 1)
+    elif depth < MOST_NESTED and isinstance(value, tuple | list):
+        for number, part in enumerate(value):
+            yield from _flat(f"{name}.{number}", part, depth + 1)
 
 
 def tensor_of(name: str, value: Any) -> Tensor:

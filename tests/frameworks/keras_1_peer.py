@@ -124,6 +124,20 @@ def test_another_recurrent_activation_misses(activation):
     assert differences(ours(ls.lstm(5, 4, gate_activation=activation), weights, case), found) > WRONG
 
 
+@pytest.mark.parametrize(("said", "activation"), [("sigmoid", "sigmoid"), ("hard_sigmoid", HARD["gate_activation"])])
+def test_what_was_converted_runs_there(said, activation):
+    """From our own names; a sigmoid is an argument of their layer, `inner_activation`."""
+    case = Case(5, 4, 5, 2, 11, "float64", True, {"gate_activation": activation})
+    weights = case.weights(1.0)
+    given = get("lstm-spec").pack(weights, case.layer)
+    found = ls.convert(given, "keras-1", layer=case.layer, allow="options").tensors
+    tensors = {name.removeprefix("lstm_"): array for name, array in found.items()}
+    there = theirs(run_with(inner_activation=said), tensors, case)
+    assert_equal(ours(case.layer, weights, case), there, TOLERANCE["float64"], "keras-1, converted")
+    other = "hard_sigmoid" if said == "sigmoid" else "sigmoid"
+    assert differences(ours(case.layer, weights, case), theirs(run_with(inner_activation=other), tensors, case)) > WRONG
+
+
 def test_its_forget_bias_is_an_initial_value():
     live, _ = made(np.zeros((5, 2, 3)), np.zeros((2, 4)))
     biases = {kind(w.name): backend.get_value(w) for w in live.weights if "_b_" in w.name}

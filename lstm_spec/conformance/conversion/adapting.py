@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from lstm_spec.cells.family import BIASES, LstmOptions, lstm_cell
+from lstm_spec.cells.options import COUPLINGS
 from lstm_spec.cells.recovering import recover_options
-from lstm_spec.conformance.conversion.coupling import other_couplings, tell_coupling, write_out
+from lstm_spec.conformance.conversion.coupling import find_coupled, other_couplings, tell_coupling, write_out
 from lstm_spec.dialects import Dialect
 from lstm_spec.errors import OptionError
 from lstm_spec.layers.layer import Direction, Layer, Member
@@ -62,7 +63,7 @@ def adapt_layer(layer: Layer, weights: Mapping[str, Array], to: Dialect, holds_o
     if options is None:  # a cell of its own: only as it is
         return Adapted(tuple(_split(layer, Weights(weights), to)))
     refusals: dict[bool, OptionError] = {}
-    for wanted in _candidates(options, to):
+    for wanted in _candidates(_coupled(options, layer, weights, to), to):
         target = layer.with_(cell=lstm_cell(wanted))
         change = _Change(options, wanted)
         adapted = Weights({name: array for m in layer.members for name, array in change.apply(m, weights)})
@@ -75,6 +76,23 @@ def adapt_layer(layer: Layer, weights: Mapping[str, Array], to: Dialect, holds_o
         return Adapted(parts, losses, (*notes, *_told_of_parts(parts, layer, to, holds_options)))
     # Of biases that the target has no place for nothing is to be told: other biases were tried, and failed for more.
     raise refusals.get(True) or refusals[False]
+
+
+def _coupled(options: LstmOptions, layer: Layer, weights: Mapping[str, Array], to: Dialect) -> LstmOptions:
+    """The options to start from: coupled, where the target has no gates of their own and one of the two is written out
+    from the other, as in what was converted from there.
+    """
+    if to.couples(None) or options.coupled:
+        return options
+    cells = [_own(member, weights) for member in layer.members]
+    found = (find_coupled(options, cells, coupling) for coupling in COUPLINGS if to.couples(coupling))
+    return next((coupled for coupled in found if coupled), options)
+
+
+def _own(member: Member, weights: Mapping[str, Array]) -> dict[str, Array]:
+    """One cell's weights under their names within it."""
+    own = {n.removeprefix(f"{member.prefix}."): a for n, a in weights.items() if n.startswith(f"{member.prefix}.")}
+    return {n: a for n, a in own.items() if "." not in n}
 
 
 def _places_biases(to: Dialect, layer: Layer) -> bool:
@@ -116,9 +134,8 @@ class _Change:
 
     def apply(self, member: Member, weights: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
         """One cell's weights under full names, as the options after have them."""
-        own = {n.removeprefix(f"{member.prefix}."): a for n, a in weights.items() if n.startswith(f"{member.prefix}.")}
-        own = {n: a for n, a in own.items() if "." not in n}
-        if self.before.coupled != self.after.coupled:
+        own = _own(member, weights)
+        if self.before.coupled and self.before.coupled != self.after.coupled:
             own = write_out(self.before, own)
         letters = "d" if self.before.gate_hidden else "b"
         for name in lstm_cell(self.after).parameters:
@@ -155,6 +172,12 @@ class _Change:
         elif self.folded < 0:
             words = f"{to.name} adds {-self.folded} to the forget gate at every step: the bias gets that much less"
             losses.append(Loss("forget-bias", words))
+        elif self.before.forget_bias and self.before.coupled != self.after.coupled:
+            constant, gate = self.before.forget_bias, (self.before.coupled or self.after.coupled or "")[0]
+            does = "gets that much less" if self.before.coupled else "has that much less, and is left out"
+            losses.append(
+                Loss("forget-bias", f"the forget gate adds {constant} at every step: the bias of {gate} {does}")
+            )
         return tuple(losses), tuple(notes)
 
 

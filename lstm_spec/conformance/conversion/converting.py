@@ -7,7 +7,7 @@ equations, and run on the same random sequences; only what agrees goes out. What
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Set
 from dataclasses import replace
 from typing import Any
 
@@ -203,7 +203,7 @@ def _named(parts: Iterable[Part], prefix: str, to: Dialect, taken: Collection[st
         number = 1
         while True:
             distinct = words if number == 1 else [*words[:-1], f"{''.join(words[-1:])}_{number}"]
-            before = _prefix(to, distinct, set(packed) <= set(BASIC))
+            before = _prefix(to, distinct, set(packed))
             named = {before + name: array for name, array in packed.items()}
             if not named.keys() & set(taken):
                 break
@@ -211,14 +211,15 @@ def _named(parts: Iterable[Part], prefix: str, to: Dialect, taken: Collection[st
         yield Written("/".join(distinct), part.index, part.layer, part.weights, named)
 
 
-def _prefix(to: Dialect, words: list[str], is_basic: bool) -> str:
-    """What stands before a tensor's name: where it stood, and what the dialect wants to see there."""
+def _prefix(to: Dialect, words: list[str], names: Set[str]) -> str:
+    """What stands before tensors' names: where they stood, and what the dialect wants to see there."""
     separator = to.separator
     for wanted in PREFIXES:
         parts = [*words, *([wanted] if wanted else [])]
         before = separator.join(parts) + separator * bool(parts)
-        if "basic" in wanted and not is_basic:
+        if "basic" in wanted and not names <= set(BASIC):
             continue
-        if to.said is None or to.said.fullmatch(before):
+        is_said = to.said is None or to.said.fullmatch(before)
+        if is_said and all(to.pattern.fullmatch(before + name) for name in names):
             return before
     return separator.join(words) + separator * bool(words)

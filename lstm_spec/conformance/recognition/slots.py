@@ -26,7 +26,7 @@ SLOT = re.compile(
     | .* [/.] \.OPTIMIZER_SLOT [/.] .*
     | .* [/.] (?:{METHODS}) [/.] .*? (?:kernel|bias) [/.] (?:{MOMENTS}) (?::0)?
     | (?:{METHODS}) [/.] .*? (?:kernel|bias) [/.] (?:{MOMENTS}) (?::0)?
-    | state \. \d+ \. [^.]+
+    | state \. \d+ \. (?!\d+$) [^.]+
     | (?:exp_avg(?:_sq)?|max_exp_avg_sq|exp_inf|momentum_buffer|square_avg|grad_avg|acc_delta|step_size)
     )""",
     re.VERBOSE | re.DOTALL | re.IGNORECASE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -46,7 +47,16 @@ def open_source(source: Any) -> Tensors:
 
 def _from_arrays(arrays: Mapping[Any, Any]) -> Tensors:
     """Arrays by name; a torch state dict's tensors are arrays too, and a tree's (Flax, Haiku) have names like paths."""
-    return Tensors("arrays", "arrays", {name: tensor_of(name, value) for name, value in _flat(arrays)})
+    try:
+        return Tensors("arrays", "arrays", {name: tensor_of(name, value) for name, value in _flat(arrays)})
+    except TensorError as error:  # a whole checkpoint, say, with its epoch and its optimizer
+        parts = [f"[{safe(repr(key), 60)}]" for key, value in arrays.items() if _holds_only_arrays(value)]
+        help = f"hand over the part that holds the arrays: {' or '.join(parts)}" if parts else ""
+        raise TensorError(replace(error.finding, help=help)) from None
+
+
+def _holds_only_arrays(value: Any) -> bool:
+    return isinstance(value, Mapping) and len(value) > 0 and all(map(_is_array, (part for _, part in _flat(value))))
 
 
 def _flat(arrays: Mapping[Any, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
@@ -57,9 +67,13 @@ def _flat(arrays: Mapping[Any, Any], prefix: str = "", depth: int = 0) -> Iterat
             yield f"{prefix}{name}", value
 
 
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
 def tensor_of(name: str, value: Any) -> Tensor:
     """An array as a tensor. Raises TensorError for what is none."""
-    if not hasattr(value, "shape") or not hasattr(value, "dtype"):
+    if not _is_array(value):
         raise TensorError(Finding("type", f"{safe(name, 60)} is no array", "", "an array", type(value).__name__))
     if hasattr(value, "is_meta"):
         from lstm_spec.frameworks import torch

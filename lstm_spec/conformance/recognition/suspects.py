@@ -18,20 +18,23 @@ from lstm_spec.layers.tensors import Tensors
 OPERATOR_FORMATS = ("onnx", "tflite")  # whose operators say what is recurrent
 LOOKS_RECURRENT = re.compile(r"lstm|gru|rnn|recurrent|weight_[ih]h|hidden_to_hidden", re.IGNORECASE)
 # Names that nothing but a recurrent layer has, whatever their shape and whatever the operators are. The last two are a
-# quantized LSTM of PyTorch (torch/ao/nn/quantized/dynamic/modules/rnn.py) and Flax's GRU (flax/linen/recurrent.py).
+# quantized layer or cell of PyTorch (torch/ao/nn/quantized/dynamic/modules/rnn.py) and Flax's GRU
+# (flax/linen/recurrent.py).
 SURELY_RECURRENT = re.compile(
     r"""(.*[^A-Za-z])? (
       (weight|bias)_(ih|hh|hr)(_l\d+(_reverse)?)?
     | recurrent_kernel(:0)?
-    | _all_weight_values\..*
+    | (_all_weight_values|_packed_weight_[ih]h)\..*
     | h[rz]/kernel
     )""",
     re.DOTALL | re.VERBOSE,
 )
 # The part of a name that says which tensor it is: what stands before it says where.
-TENSOR = re.compile(r"(?:weight|bias)_[ih][hr]|recurrent_kernel|_all_weight_values|parametrizations$|h[rz]$")
+TENSOR = re.compile(
+    r"(?:weight|bias)_[ih][hr]|recurrent_kernel|_all_weight_values|_packed_weight|parametrizations$|h[rz]$"
+)
 PART = re.compile(r"[^./]+")
-QUANTIZED = re.compile(r"_all_weight_values\.")
+QUANTIZED = re.compile(r"(_all_weight_values|_packed_weight_[ih]h)\.")
 SAVE_BEFORE = "these weights are quantized; save the model as it was before quantize_dynamic"
 # A weight that PyTorch keeps in parts, `weight_hh_l0_orig` and others, until it is folded in: by the endings that must
 # be there together, what folds it in. Source: torch/nn/utils/{prune,spectral_norm,weight_norm,parametrize}.py, 2.13.

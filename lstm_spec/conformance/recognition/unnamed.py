@@ -21,6 +21,7 @@ from lstm_spec.layers.layer import Layer, Layout
 from lstm_spec.layers.tensors import Tensors
 
 MOST_ARRAYS = 5  # past it, the orders to try explode
+LONGEST_SHOWN = 30  # of a name
 # Whose arrays reach people without names; nearly every other dialect that packs into so few has the shapes of one of
 # these, and would only be one more line of the same reading.
 TRIED = ("pytorch", "keras", "onnx", "tf1", "flax", "flax-nnx", "flax-nnx-optimized", "haiku", "equinox", "mlx")
@@ -54,7 +55,7 @@ def _each_once(readings: Iterable[Reading]) -> Iterator[Reading]:
         if key in seen:
             continue
         seen.add(key)
-        biases = [f"{own} = {safe(source, 30)}" for own, source in reading.names.items() if own in summed]
+        biases = [f"{own} = {_short(source)}" for own, source in reading.names.items() if own in summed]
         words = f"{', '.join(biases)}; in each other's place they have the same sum"
         yield replace(reading, assumed=(words,)) if len(biases) == 2 else reading
 
@@ -113,7 +114,7 @@ def _grus(tensors: Tensors) -> Iterator[str]:
         for side, turn in (("rows", 1), ("columns", -1)):
             (gates, n), (three_k, k) = (tensors[name].shape[::turn] for name in (on_x, on_h))
             if gates == three_k == 3 * k > 0 < n and all(shape == (3 * k,) for shape in vectors):
-                yield f"a GRU, n = {n}, k = {k}: {safe(on_x, 30)} on x, {safe(on_h, 30)} on h, gates as {side}"
+                yield f"a GRU, n = {n}, k = {k}: {_short(on_x)} on x, {_short(on_h)} on h, gates as {side}"
 
 
 def _is_gru(grus: list[str], tensors: Tensors) -> Finding:
@@ -141,5 +142,11 @@ def _ambiguous(readings: list[Reading], grus: list[str], tensors: Tensors, help:
 
 def _told(reading: Reading, tensors: Tensors) -> str:
     sizes = ", ".join(f"{name} = {value}" for name, value in solve(reading, tensors).layer.given)
-    places = ", ".join(f"{safe(source, 30)} = {own}" for own, source in reading.names.items())
+    places = ", ".join(f"{_short(source)} = {own}" for own, source in reading.names.items())
     return f"{reading.dialect.name}, {sizes}: {places}"
+
+
+def _short(name: str) -> str:
+    """A name with its end, which tells it from its neighbours where all begin alike."""
+    shown = safe(name, None)
+    return shown if len(shown) <= LONGEST_SHOWN else f"…{shown[1 - LONGEST_SHOWN :]}"

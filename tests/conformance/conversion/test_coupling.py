@@ -134,6 +134,68 @@ def test_there_and_back():
         np.testing.assert_allclose(found, array, rtol=0, atol=3e-7)
 
 
+COUPLED = "rnn/coupled_input_forget_gate_lstm_cell/"
+WITHOUT_COUPLING = ["pytorch", "keras", "tf1", "haiku", "burn", "tflite", "mlx", "lasagne", "kaldi"]
+
+
+def coupled_cell(**options):
+    """TensorFlow 1's coupled cell as its checkpoint names it, in float32."""
+    layer = ls.lstm(N, K, coupled="i=1-f", forget_bias=1, **options)
+    given = get("tf1-coupled").pack(layer.random(0, "float32"), layer)
+    return layer, {COUPLED + name: array for name, array in given.items()}
+
+
+@pytest.mark.parametrize("to", WITHOUT_COUPLING)
+def test_tensors_alone_lead_back_into_a_coupled_cell(to):
+    """Weights that are another gate's, negated, are that gate's again: nothing else has to be said."""
+    _, names = coupled_cell()
+    there = ls.convert(names, to, allow=ALLOWED)
+    (back,) = ls.convert(there.tensors, "tf1-coupled", dialect=to, allow=ALLOWED).layers
+    for name, array in names.items():
+        found = next(a for n, a in back.tensors.items() if n.rpartition("/")[2] == name.rpartition("/")[2])
+        np.testing.assert_allclose(found, array, rtol=0, atol=3e-7)
+    if to not in ("tflite", "burn"):  # which couple by missing tensors: no gate was written out
+        assert (
+            "the weights of i are those of f negated: tf1-coupled, which couples the two, leaves them out"
+            in back.adapted.notes
+        )
+
+
+@pytest.mark.parametrize("changed", ["weight_hh_l0", "bias_ih_l0"])
+def test_gates_that_are_nearly_mirrored_are_gates_of_their_own(changed):
+    _, names = coupled_cell()
+    tensors = dict(ls.convert(names, "pytorch", allow=ALLOWED).tensors)
+    key = next(name for name in tensors if name.endswith(changed))
+    tensors[key] = tensors[key].copy()
+    tensors[key].flat[0] = np.nextafter(tensors[key].flat[0], np.float32(9))
+    with pytest.raises(ls.LstmSpecError, match="tf1-coupled has no place for W_i"):
+        ls.convert(tensors, "tf1-coupled", allow=ALLOWED)
+
+
+@pytest.mark.parametrize("to", ["haiku", "tf1"])
+def test_both_add_the_constant_and_one_bias_takes_it_up(to):
+    """f keeps its constant; the gate that is written out has it in its bias, rounded as float32 does."""
+    layer, names = coupled_cell()
+    with pytest.raises(ls.LstmSpecError) as caught:
+        ls.convert(names, to)
+    assert str(caught.value) == (
+        f"error[loss]: {to} cannot hold all of this layer as it is\n"
+        "  at       arrays : rnn/coupled_input_forget_gate_lstm_cell\n"
+        "  because  the forget gate adds 1 at every step: the bias of i gets that much less\n"
+        "  help     --allow forget-bias, if that is agreed"
+    )
+    (converted,) = ls.convert(names, to, allow="forget-bias").layers
+    (written,) = converted.written
+    weights = get(to).unpack(get(to).pack(written.weights, written.layer), written.layer)
+    y, _ = ls.compile(written.layer)(input_of("float64"), weights.astype("float64"))
+    expected = loop(
+        get("lstm-spec").pack(layer.random(0, "float32"), layer),
+        {"coupled": "i=1-f", "forget_bias": 1},
+        input_of("float64"),
+    )
+    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("function", ["softsign", "hard_sigmoid(1/5, 1/3)"])
 def test_other_gates_stay_coupled(function):
     """1 - softsign(z) is no softsign of anything, nor is it of a hard sigmoid that is not symmetric about 1/2."""

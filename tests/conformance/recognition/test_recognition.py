@@ -248,3 +248,18 @@ def test_a_value_that_is_no_array():
     with pytest.raises(TensorError) as caught:
         ls.check({"weight_ih_l0": [[1.0]]})
     assert str(caught.value) == ("error[type]: weight_ih_l0 is no array\n  expected an array\n  found    list")
+
+
+def test_a_whole_checkpoint_names_its_part_that_is_a_state_dict():
+    """As torch.load gives it; the file itself can be checked."""
+    weights = {"weight_ih_l0": np.zeros((16, 3)), "weight_hh_l0": np.zeros((16, 4))}
+    given = {"epoch": 3, "model_state_dict": weights, "optimizer": {"state": {0: {"step": np.zeros(())}}, "lr": 1}}
+    with pytest.raises(TensorError) as caught:
+        ls.check(given)
+    assert str(caught.value) == (
+        "error[type]: epoch is no array\n"
+        "  expected an array\n"
+        "  found    int\n"
+        "  help     hand over the part that holds the arrays: ['model_state_dict']"
+    )
+    assert ls.check(given["model_state_dict"], numbers=False).ok

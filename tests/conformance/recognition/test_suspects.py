@@ -128,6 +128,25 @@ def test_a_quantized_lstm_is_not_passed_over(tmp_path):
         assert [(f.code, f.at, f.help) for f in report.findings] == [("unread", f"{tmp_path / name} : enc", QUANTIZED)]
 
 
+@pytest.mark.parametrize("kind", ["LSTM", "LSTMCell", "GRUCell"])
+def test_a_live_quantized_layer_is_not_passed_over(kind, tmp_path):
+    """Its packed weights are no tensors of the state dict: beside a plain LSTM a live module conformed; so did the file
+    of a quantized cell, whose names end as an optimizer's do.
+    """
+    torch = pytest.importorskip("torch")
+    model = torch.nn.ModuleDict({"plain": torch.nn.LSTM(3, 4), "small": torch.nn.Sequential()})
+    part = getattr(torch.nn, kind)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model["small"].append(part(3, 4))
+        model["small"] = torch.ao.quantization.quantize_dynamic(model["small"], {part})
+        torch.save(model.state_dict(), path := tmp_path / "state.pt")
+    for source, origin in ((model, "ModuleDict"), (path, str(path))):
+        report = ls.check(source, numbers=False)
+        assert [layer.where for layer in report.layers] == ["plain"]
+        assert [(f.code, f.at, f.help) for f in report.findings] == [("unread", f"{origin} : small.0", QUANTIZED)]
+
+
 def test_many_are_counted_and_not_listed():
     arrays = {f"gru/w{index}": np.zeros((2, 2), "f4") for index in range(20)}
     finding = ls.check(torch_names("enc.") | arrays, numbers=False).findings[0]

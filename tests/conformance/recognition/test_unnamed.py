@@ -139,3 +139,16 @@ def test_no_dialect_that_is_asked_for_complains_of_itself(name):
     """Some of its tensors without others make no cell, which is nobody's fault."""
     arrays = {"a": np.zeros((64, 5)), "b": np.zeros((64, 16)), "c": np.zeros(64), "d": np.zeros(64)}
     assert codes(arrays, name) <= {"no-lstm", "ambiguous", "unread"}
+
+
+def test_long_names_that_begin_alike_are_told_apart():
+    """ELMo's, with a projection: what was shown of all three was `RNN_0/RNN/MultiRNNCell/Cell0/…`."""
+    where = "RNN_0/RNN/MultiRNNCell/Cell0/LSTMCell"
+    shapes = {"W_0": (12, 64), "B": (64,), "W_P_0": (16, 6)}
+    report = ls.check({f"{where}/{name}": np.zeros(shape) for name, shape in shapes.items()}, numbers=False)
+    (finding,) = report.findings
+    assert (finding.code, finding.found) == (
+        "ambiguous",
+        "tf1, n = 6, r = 6, k = 16: …ltiRNNCell/Cell0/LSTMCell/W_0 = kernel, …MultiRNNCell/Cell0/LSTMCell/B = bias, "
+        "…iRNNCell/Cell0/LSTMCell/W_P_0 = projection/kernel",
+    )
