@@ -130,7 +130,7 @@ class Backward:
             whole = reduce(added, self._arriving(target) or [Multiply(Number(0), Name(target))])
             name = f"{lengthen(self.cell, 'd_')}{target}"
             parts.append(whole if isinstance(whole, Name) else self._define(name, whole))
-        return Join(*parts)  # type: ignore[no-any-return]
+        return Join(*parts)
 
     def fresh(self, base: str) -> str:
         """A name that nothing has yet: the base, or the base with a number."""
@@ -142,7 +142,7 @@ class Backward:
     def _define(self, base: str, expression: Node) -> Name:
         name = self.fresh(base)
         self.equations.append(Equation((name,), expression))
-        return Name(name)  # type: ignore[no-any-return]
+        return Name(name)
 
     def _once(self, gradient: Node) -> Node:
         """A gradient that is read more than once, under a name; one of a matrix is none: it has no step of its own."""
@@ -158,10 +158,10 @@ class Backward:
             return self.saved[node]
         if isinstance(node, Call) and node.function == "layer_norm":
             return self._normal(node)[0]
-        made = node.func(*(self.value(a) if isinstance(a, Node) else a for a in node.args))
+        made = node.over(map(self.value, node.operands))
         if isinstance(node, Call | Product) or is_long(made, SHORT):
             self.recomputed.setdefault(made, self.target)
-        return made  # type: ignore[no-any-return]
+        return made
 
     def _count(self, node: Node) -> int:
         """How often a gradient that reaches a node is read there."""
@@ -224,7 +224,7 @@ class Backward:
         if is_outer(gradient) and not varies(other):
             return product(scaled(gradient.operands[0], other), gradient.operands[1])
         if self.keep and is_number(other, 0):
-            return Multiply(other, gradient)  # type: ignore[no-any-return]
+            return Multiply(other, gradient)
         return scaled(gradient, self.value(other))
 
     def _divide(self, node: Divide, gradient: Node) -> None:
@@ -279,7 +279,7 @@ class Backward:
         gradient = self._once(gradient)
         y, scale = self._normal(node)
         along = Multiply(y, Call("mean", Multiply(gradient, y)))
-        return Divide(Subtract(Subtract(gradient, Call("mean", gradient)), along), scale)  # type: ignore[no-any-return]
+        return Divide(Subtract(Subtract(gradient, Call("mean", gradient)), along), scale)
 
     def _normal(self, node: Call) -> tuple[Node, Node]:
         """The normalized vector, and what it was divided by."""

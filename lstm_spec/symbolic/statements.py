@@ -210,10 +210,10 @@ def _constant(function: str, node: Node) -> Number:
         if inner.right.value != 0:
             written = f"{sign}{top.written}/{inner.right.written}".removeprefix("--")
             value = (-1 if sign else 1) * top.value / inner.right.value
-            return Number(value, written).at(node.span)  # type: ignore[no-any-return]
+            return Number(value, written).at(node.span)
         raise Refused("number", "a division by zero", _at(node), "write a number")
     if isinstance(inner, Number):
-        return Number(-inner.value if sign else inner.value, sign + inner.written).at(node.span)  # type: ignore[no-any-return]
+        return Number(-inner.value if sign else inner.value, sign + inner.written).at(node.span)
     raise Refused("arguments", f"{node} is no number", _at(node), f"{function} takes numbers after its first argument")
 
 
