@@ -35,13 +35,12 @@ class ChainRule:
     """The rules, over the equations of a draft.
 
     With `keep`, a function whose derivative is 0 everywhere still passes on `0 * …`, so that what comes in is read.
-    `given` are the names of what was taken apart; `parts` maps those of them that are a name's to it.
+    `parts` maps what was taken apart to the name that it is the gradient of.
     """
 
     draft: Draft
     values: ForwardValues
     keep: bool = False
-    given: set[str] = field(default_factory=set)
     parts: dict[str, str] = field(default_factory=dict)
     found: dict[str, list[Node]] = field(default_factory=dict)  # those of the expression at hand
 
@@ -138,7 +137,6 @@ class ChainRule:
                     self._visit(part, own)
                 return
         parts = tuple(self.draft.fresh(f"{self.draft.prefix}{self.draft.target}1") for _ in node.operands)
-        self.given |= set(parts)
         self.parts |= {d: n.name for d, n in zip(parts, node.operands, strict=True) if isinstance(n, Name)}
         self.draft.equations.append(Equation(parts, gradient))
         for part, name in zip(node.operands, parts, strict=True):

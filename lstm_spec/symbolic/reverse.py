@@ -62,9 +62,11 @@ class Backward:
         return self.values.name_repeated()
 
     def unread(self, equations: list[Equation]) -> set[str]:
-        """What came in or was taken apart, and no equation reads."""
-        read = {name for e in equations for name in e.reads}
-        return (self.rule.given | set(self.names.outputs.values())) - read
+        """What came in or was named on the way, and no equation reads."""
+        names, read = self.names, {name for e in equations for name in e.reads}
+        answers = {*names.parameters.values(), *names.inputs.values(), *(d + "'" for d in names.states.values())}
+        made = {target for e in equations for target in e.targets}
+        return (made | set(names.outputs.values())) - answers - read
 
     def _close(self, gradient: str, name: str, total: bool = False, nothing: str = "") -> None:
         terms = self.terms.get(name) or [Multiply(Number(0), Name(nothing or name))]
