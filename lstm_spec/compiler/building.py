@@ -15,7 +15,7 @@ from sympy import Integer
 from lstm_spec.compiler.numbers import number_of
 from lstm_spec.compiler.program import Op, Size, op_shape
 from lstm_spec.errors import Finding, OptionError
-from lstm_spec.layers.layer import symbols
+from lstm_spec.layers.sizes import symbols
 from lstm_spec.symbolic.algebra import (
     Add,
     Call,

@@ -231,7 +231,7 @@ def shapes(program: Program) -> dict[str, tuple[Size, ...]]:
 
 def input_shape(layer: Layer) -> tuple[Size, ...]:
     """The input's rows in the sizes given."""
-    from lstm_spec.layers.layer import symbols
+    from lstm_spec.layers.sizes import symbols
 
     return tuple(s.xreplace(symbols(layer.sizes)) for s in layer.cell.inputs[0].size)
 

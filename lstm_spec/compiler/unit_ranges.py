@@ -14,7 +14,8 @@ from sympy import Rational, fraction, together
 
 from lstm_spec.compiler.bounding import Bounds, MemberBounds
 from lstm_spec.compiler.ranges import ArrayRanges, Ends, number_ends
-from lstm_spec.layers.layer import Member, symbols
+from lstm_spec.layers.layer import Member
+from lstm_spec.layers.sizes import symbols
 from lstm_spec.symbolic.algebra import Call, Node, Product, walk
 from lstm_spec.symbolic.assumptions import read_assumptions
 from lstm_spec.symbolic.intervals import Interval

@@ -16,8 +16,8 @@ from sympy import Integer, Max, Symbol
 from lstm_spec.errors import Finding, OptionError, SizeError, safe
 from lstm_spec.layers.cost import DEFINITIONS, DTYPES, Cost, CostLine
 from lstm_spec.layers.described import B, D, T, read_axis
-from lstm_spec.layers.layer import Layer, symbols
-from lstm_spec.layers.sizes import read_whole
+from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.sizes import read_whole, symbols
 from lstm_spec.symbolic.operations import count_operations, total_operations
 from lstm_spec.symbolic.saved import Saved, saved_values
 from lstm_spec.symbolic.shapes import Shapes

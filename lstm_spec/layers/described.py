@@ -13,8 +13,8 @@ from sympy import Integer, Symbol
 
 from lstm_spec.display import Displayed
 from lstm_spec.errors import Finding, SizeError, safe
-from lstm_spec.layers.layer import Layer, Member, symbols
-from lstm_spec.layers.sizes import read_whole
+from lstm_spec.layers.layer import Layer, Member
+from lstm_spec.layers.sizes import read_whole, symbols
 from lstm_spec.symbolic.cell import Role
 from lstm_spec.symbolic.joins import joined_products
 from lstm_spec.symbolic.printing import size_text

@@ -11,7 +11,8 @@ from typing import Any
 from lstm_spec.cells.family import Bias, Coupling, LstmOptions, lstm_cell
 from lstm_spec.cells.options import CLIPS
 from lstm_spec.errors import Finding, OptionError, safe
-from lstm_spec.layers.layer import Layer, Layout, Output
+from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.options import Layout, Output
 
 OPTIONS = tuple(f.name for f in fields(LstmOptions))
 OVER_TIME = ("layers", "bidirectional", "reverse", "layout", "output", "realign")

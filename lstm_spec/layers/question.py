@@ -19,8 +19,9 @@ from lstm_spec.errors import Finding, SizeError
 from lstm_spec.layers.costing import Costing, E, L
 from lstm_spec.layers.described import B, D, T
 from lstm_spec.layers.integers import Curve, Root, close_form, largest
-from lstm_spec.layers.layer import MOST_LAYERS, Layer, symbols
-from lstm_spec.layers.sizes import LARGEST
+from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.options import MOST_LAYERS
+from lstm_spec.layers.sizes import LARGEST, symbols
 from lstm_spec.symbolic.cell import letter
 
 # Budget → the line of the cost that it bounds.

@@ -12,10 +12,11 @@ from typing import Any
 from sympy import Integer
 
 from lstm_spec.errors import Finding, OptionError, SizeError
-from lstm_spec.layers.layer import Layer, symbols
+from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.modules import Module
 from lstm_spec.layers.noise import MaskInput, Noise
 from lstm_spec.layers.signals import Shape, Signal, json_size, mismatch, shape_text
+from lstm_spec.layers.sizes import symbols
 from lstm_spec.symbolic.printing import size_text
 
 

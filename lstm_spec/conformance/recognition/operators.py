@@ -18,7 +18,8 @@ from lstm_spec.dialects.native import NATIVE
 from lstm_spec.dialects.onnx import ONNX, QUANTIZED_ONNX
 from lstm_spec.dialects.onnx_node import ACTIVATIONS
 from lstm_spec.errors import Finding, safe
-from lstm_spec.layers.layer import Layer, Layout
+from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.options import Layout
 from lstm_spec.layers.tensors import Operator
 
 ROLES = ("W", "R", "B", "P")
