@@ -21,6 +21,6 @@ bounds          ranges of gates and states under `assumptions`: `ranging` walks 
                 `curves` of functions; `recurrences` read what a state keeps, `growing` bounds it (`growth`), with
                 `cancelling` and `rounding` for floats; `fixed_point` formats hold a range
 units           one unit's part of a cell, in `scalars`
-notation        a cell in the symbols of a school (`schools`, `signs`), `rearranging` its equations; `renaming` goes back
+notation        a cell as one of the `schools` writes it, by `signs` and `rearranging`; `renaming` makes a cell of that
 normal          equations that compute the same in another order → equal numbers
 """
