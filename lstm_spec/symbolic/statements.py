@@ -14,6 +14,7 @@ from lark.visitors import Transformer_NonRecursive
 from sympy import Integer, Rational
 
 from lstm_spec.errors import CellError, Finding
+from lstm_spec.phrases import counted
 from lstm_spec.symbolic.algebra import (
     FUNCTIONS,
     Add,
@@ -219,10 +220,10 @@ def _constant(function: str, node: Node) -> Number:
 
 def _arity(function: str, found: int) -> str:
     wanted = FUNCTIONS[function]
-    parts = [f"{wanted.tensors} tensor{'s' * (wanted.tensors > 1)}"]
+    parts = [counted(wanted.tensors, "tensor")]
     if wanted.numbers:
-        parts.append(f"{wanted.numbers} number{'s' * (wanted.numbers > 1)}")
-    return f"{function} takes {' and '.join(parts)}, not {found} argument{'s' * (found != 1)}"
+        parts.append(counted(wanted.numbers, "number"))
+    return f"{function} takes {' and '.join(parts)}, not {counted(found, 'argument')}"
 
 
 def _unknown_function(function: str, span: Span) -> Refused:
