@@ -3,7 +3,7 @@
     Layer ──lowering──▶ Program ──passes──▶ Program ──targets──▶ source ──compiled──▶ Compiled ──▶ arrays
                            └──interpreter──▶ arrays, op by op: the oracle
 
-program      `Program`, its ops and regions; `verifier` holds it after each pass
+program      `Program` and its regions, of `ops`; `verifier` holds it after each pass
 lowering     equations as ops (`building`, with `numbers`), the directions put together (`merging`); `backward` adds the
              loops of the gradient
 passes       the recipe; `gates` side by side, `leaving` the backward loops, `sums` for all of them

@@ -29,7 +29,7 @@ from lstm_spec.layers.options import (
     read_layers,
 )
 from lstm_spec.layers.sizes import bind_sizes, symbols
-from lstm_spec.symbolic.cell import Cell
+from lstm_spec.symbolic.cell import Cell, Role
 from lstm_spec.symbolic.counts import factored
 from lstm_spec.symbolic.printing import size_text
 from lstm_spec.symbolic.shapes import Shapes, infer
@@ -196,7 +196,7 @@ class Layer(Displayed):
         """Every state, `l0.h` → `(k,)`; an array of it is (B, k)."""
         return {f"{m.prefix}.{name}": shape for m in self.members for name, shape in self._sized(m, "state")}
 
-    def _sized(self, member: Member, role: Any) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    def _sized(self, member: Member, role: Role) -> Iterator[tuple[str, tuple[Any, ...]]]:
         at = symbols(member.sizes)
         for name, shape in self.shapes_of_cell.of(role).items():
             yield name, tuple(size.xreplace(at) for size in shape.size)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any
 
@@ -276,8 +276,12 @@ class Question:
     def _fitting(self, outer: str, inner: str, tried: Iterable[int]) -> Iterator[Choice]:
         """For each outer size the largest inner one that fits, where there is a largest."""
         step = self.step(inner)
+
+        def fits(u: int, w: int) -> bool:
+            return self.fits(**{outer: u, inner: w * step})
+
         for u in tried:
-            v = largest(lambda w, u=u: self.fits(**{outer: u, inner: w * step}), self.limit(inner))  # type: ignore[misc]
+            v = largest(partial(fits, u), self.limit(inner))
             if v == 0 or u > LARGEST:
                 return
             if v < self.limit(inner) and u % self.step(outer) == 0:
