@@ -8,9 +8,11 @@ Source: https://github.com/huggingface/safetensors, README, "Format".
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BufferedReader
+from itertools import accumulate
 from math import prod
 from typing import Any, NoReturn
 
@@ -18,7 +20,6 @@ import numpy as np
 
 from lstm_spec.checkpoints.files import Array, Bfloat16, File, Malformed, Slice, malformed, take
 from lstm_spec.checkpoints.shapes import MAX_TENSORS, check_count, checked_shape
-from lstm_spec.checkpoints.strict_json import drop_escapes, drop_strings, keep_brackets, measure_depth, refuse_doubles
 from lstm_spec.errors import safe
 from lstm_spec.layers.tensors import Tensor, Tensors
 
@@ -29,6 +30,7 @@ MAX_DEPTH = 3
 # A tensor has a table and two lists; the header and its metadata are a table each.
 MAX_BRACKETS = 2 * (3 * MAX_TENSORS + 2)
 MAX_QUOTES = 20 * MAX_TENSORS
+NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 ENTRY_KEYS = {"dtype", "shape", "data_offsets"}
 
 
@@ -123,10 +125,7 @@ def parse_header(header: bytes) -> dict[str, Any]:
     check_nesting(header)
     try:
         parsed = json.loads(
-            str(header, "utf-8"),
-            object_pairs_hook=refuse_doubles("the header"),
-            parse_constant=_no_number,
-            parse_float=_no_number,
+            str(header, "utf-8"), object_pairs_hook=_unique, parse_constant=_no_number, parse_float=_no_number
         )
     except ValueError as error:
         raise malformed("header", "the header is not JSON", because=safe(error)) from None
@@ -140,15 +139,23 @@ def parse_header(header: bytes) -> dict[str, Any]:
 
 def check_nesting(header: bytes) -> None:
     """Raises Malformed when the parser would have to build more, or go deeper, than a header can need."""
-    plain = drop_escapes(header)
+    plain = header.replace(rb"\\", b"").replace(rb"\"", b"")
     if plain.count(b'"') > MAX_QUOTES:
         raise malformed("too-large", "the header holds too many strings", expected=f"at most {MAX_QUOTES // 2}")
-    brackets = keep_brackets(drop_strings(plain))
+    brackets = b"".join(plain.split(b'"')[::2]).translate(None, NO_BRACKETS)
     if len(brackets) > MAX_BRACKETS:
         raise malformed("too-large", "the header names too many tensors", expected=f"at most {MAX_TENSORS}")
-    depth = measure_depth(brackets)
+    depth = max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
     if depth > MAX_DEPTH:
         raise malformed("nesting", "the header is nested too deeply", expected=f"{MAX_DEPTH} levels", found=f"{depth}")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise malformed("duplicate", f"the header names {safe(twice)} twice")
+    return table
 
 
 def _no_number(text: str) -> NoReturn:

@@ -15,7 +15,6 @@ from lstm_spec.errors import Finding, TensorError, safe
 from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.tensors import Tensors
 from lstm_spec.layers.weights import Weights
-from lstm_spec.phrases import counted, shortened
 
 
 def read(
@@ -97,14 +96,17 @@ def no_layer(tensors: Tensors, recognized: Recognized | None = None, asked: str 
     errors = [f for f in recognized.findings if f.severity == "error"] if recognized else []
     if errors:
         return TensorError(errors[0])
-    names = shortened(list(tensors), 5, lambda name: safe(name, 60))
+    names = ", ".join(safe(name, 60) for name in list(tensors)[:5])
+    more = f" and {len(tensors) - 5} more" if len(tensors) > 5 else ""
     return TensorError(
         Finding(
             "no-lstm",
             "there is no LSTM here",
             at=safe(tensors.origin),
             expected="names such as weight_ih_l0, recurrent_kernel or l0.W_f, or an ONNX operator LSTM",
-            found=f"{counted(len(tensors), 'tensor')}: {names}" if tensors else "no tensors at all",
+            found=f"{len(tensors)} tensor{'s' * (len(tensors) != 1)}: {names}{more}"
+            if tensors
+            else "no tensors at all",
             help=_unasked(tensors, asked) if asked else "",
         )
     )
