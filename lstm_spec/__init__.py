@@ -12,7 +12,7 @@
     arrays + one recorded step ──identify──▶ Identification; Layer + Weights ──convert──▶ another dialect's tensors
 
 Rooms, each importing only those to its right: `cli > render > conformance > frameworks > compiler | checkpoints >
-dialects > layers > cells > symbolic > display | errors`
+dialects > layers > cells > symbolic > display | errors | phrases`
 
     >>> import lstm_spec as ls
     >>> ls.lstm("n", "k").parameter_count

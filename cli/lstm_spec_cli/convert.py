@@ -63,6 +63,7 @@ def convert(
 
 def _told(conversion: Conversion, output: str) -> list[str]:
     from lstm_spec.errors import safe
+    from lstm_spec.phrases import begun
 
     lines = []
     for converted in conversion.layers:
@@ -71,7 +72,7 @@ def _told(conversion: Conversion, output: str) -> list[str]:
         lines += [f"  lost: {loss.words}" for loss in converted.adapted.losses]
         lines += [f"  note: {note}" for note in converted.adapted.notes]
     if conversion.left:
-        names = ", ".join(safe(name, 60) for name in conversion.left[:5]) + ", …" * (len(conversion.left) > 5)
+        names = begun(conversion.left, 5, lambda name: safe(name, 60))
         lines.append(f"left out, for they are in no recurrent layer: {names}")
     lines += [f"left out, for it cannot be read: {safe(finding.message, None)}" for finding in conversion.unread]
     lines += [f"{finding.severity}: {safe(finding.message, None)}" for finding in conversion.told]

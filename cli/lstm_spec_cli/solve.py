@@ -13,6 +13,7 @@ from lstm_spec_cli.output import Answer, answer_json
 
 if TYPE_CHECKING:
     from lstm_spec.layers.layer import Layer
+    from lstm_spec.layers.options import Direction
 
 UNKNOWN_LAYERS = "L"
 Size = Annotated[str | None, typer.Option(help="A size that is known.", metavar="NUMBER", show_default=False)]
@@ -121,6 +122,6 @@ def read_other(given: str) -> Layer:
         if equals:
             named[key] = value
     layers = whole(named.pop("layers", "1"))
-    direction = "both" if "bidirectional" in words else "forward"
+    direction: Direction = "both" if "bidirectional" in words else "forward"
     sizes = bind_sizes(cell, positional, named)
-    return Layer(cell, layers=layers, direction=direction, **sizes)  # type: ignore[arg-type]
+    return Layer(cell, layers=layers, direction=direction, **sizes)

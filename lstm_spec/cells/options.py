@@ -121,6 +121,11 @@ class LstmOptions:
         return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != getattr(plain, f.name)}
 
 
+def spaced(coupling: str) -> str:
+    """`f=1-i` as an equation is written: `f = 1 - i`."""
+    return coupling.replace("=", " = ").replace("-", " - ")
+
+
 def check_activation(option: str, text: str) -> None:
     """Hold an activation to the functions of the language. Raises OptionError with what to write."""
     match = ACTIVATION.fullmatch(text) if isinstance(text, str) else None

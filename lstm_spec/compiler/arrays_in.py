@@ -11,8 +11,9 @@ from sympy import Integer
 
 from lstm_spec.errors import Finding, SizeError, TensorError, safe
 from lstm_spec.layers.network import Network
-from lstm_spec.layers.signals import B, Shape, Signal, shape_text
+from lstm_spec.layers.signals import B, Shape, Signal
 from lstm_spec.layers.weights import FLOATS, PLAIN
+from lstm_spec.symbolic.printing import tuple_text
 
 Array = np.ndarray[Any, Any]
 
@@ -58,7 +59,7 @@ def _hold_dtype(
     name: str, array: Any, signal: Signal, dtype: np.dtype[Any] | None, layout: str
 ) -> np.dtype[Any] | None:
     """Tokens are whole numbers; vectors are of the weights' dtype, or of each other's."""
-    expected = shape_text(signal.shape(layout))
+    expected = tuple_text(signal.shape(layout))
     if type(array) is not np.ndarray:
         kind = type(array).__name__
         raise TensorError(Finding("type", f"{name} is no plain NumPy array", "", expected, kind, help=PLAIN))
@@ -82,12 +83,12 @@ def _bind(name: str, array: Array, shape: Shape, sizes: dict[Any, Integer]) -> N
         size.is_Symbol or size == length for size, length in zip(known, array.shape, strict=True)
     )
     if not fits:
-        numbers = "" if known == shape else f" = {shape_text(known)}"
+        numbers = "" if known == shape else f" = {tuple_text(known)}"
         raise TensorError(
             Finding(
                 "shape",
                 f"{name} does not have the derived shape",
-                expected=f"{shape_text(shape)}{numbers}",
+                expected=f"{tuple_text(shape)}{numbers}",
                 found=str(array.shape),
             )
         )
@@ -123,9 +124,9 @@ def hold_states(bound: Bound, state: Mapping[str, Array] | None) -> dict[str, di
 
 def _hold_state(name: str, array: Any, shape: Shape, dtype: np.dtype[Any]) -> None:
     if any(not size.is_Integer for size in shape):
-        message = f"{name} {shape_text(shape)} is not known yet"
+        message = f"{name} {tuple_text(shape)} is not known yet"
         raise SizeError(Finding("size", message, help="give the size to the network: network.at(…)"))
     if type(array) is not np.ndarray or array.dtype != dtype or array.shape != tuple(map(int, shape)):
         found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
         message = f"{name} does not have the derived shape and dtype"
-        raise TensorError(Finding("shape", message, expected=f"{dtype} {shape_text(shape)}", found=found))
+        raise TensorError(Finding("shape", message, expected=f"{dtype} {tuple_text(shape)}", found=found))

@@ -14,7 +14,8 @@ from sympy import Rational
 
 from lstm_spec.display import Displayed
 from lstm_spec.errors import Finding, OptionError, safe
-from lstm_spec.layers.layer import Layer, Member, symbols
+from lstm_spec.layers.layer import Layer, Member
+from lstm_spec.layers.sizes import symbols
 from lstm_spec.symbolic.bounds import Bound, CellBounds, bound_cell, call_lengths
 from lstm_spec.symbolic.cell import Cell
 from lstm_spec.symbolic.fixed_point import formats_of

@@ -13,9 +13,10 @@ from typing import Any
 from sympy import Integer
 
 from lstm_spec.compiler.numbers import number_of
-from lstm_spec.compiler.program import Op, Size, op_shape
+from lstm_spec.compiler.ops import Size, op_shape
+from lstm_spec.compiler.program import Op
 from lstm_spec.errors import Finding, OptionError
-from lstm_spec.layers.layer import symbols
+from lstm_spec.layers.sizes import symbols
 from lstm_spec.symbolic.algebra import (
     Add,
     Call,

@@ -17,7 +17,8 @@ from lstm_spec.compiler.arrays_in import Bound
 from lstm_spec.errors import Finding, OptionError, SizeError, TensorError, safe
 from lstm_spec.layers.modules import Dropout, MaskKind
 from lstm_spec.layers.recurrent import Recurrent
-from lstm_spec.layers.signals import Shape, Signal, shape_text
+from lstm_spec.layers.signals import Shape, Signal
+from lstm_spec.symbolic.printing import tuple_text
 
 Array = np.ndarray[Any, Any]
 
@@ -104,7 +105,7 @@ def plan_masks(bound: Bound) -> Iterator[Dropped]:
 def _shape(taken: Signal, rows: Any, kind: MaskKind, bound: Bound) -> tuple[int, ...]:
     shape: Shape = tuple(size.xreplace(bound.sizes) for size in Signal(rows, taken.time).shape())
     if any(not size.is_Integer for size in shape):
-        message = f"a mask {shape_text(shape)} has a size that no array says"
+        message = f"a mask {tuple_text(shape)} has a size that no array says"
         raise SizeError(Finding("size", message, help="give it to the network: network.at(…)"))
     same = {"element": 0, "sequence": len(shape) - 2, "unit": len(shape) - 1}[kind]  # leading axes
     return (*(1 for _ in shape[:same]), *map(int, shape[same:]))

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from sympy import Integer, Rational
 
 from lstm_spec.compiler.building import Builder
-from lstm_spec.compiler.program import Loop, Op, Size, op_shape
-from lstm_spec.layers.layer import Layer, Member, symbols
+from lstm_spec.compiler.ops import Size, op_shape
+from lstm_spec.compiler.program import Loop, Op
+from lstm_spec.layers.layer import Layer, Member
+from lstm_spec.layers.sizes import symbols
 
 MERGES = {"sum": "add", "mul": "multiply", "apart": "apart"}
 

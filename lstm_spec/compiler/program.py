@@ -17,46 +17,11 @@ from typing import Any
 
 from sympy import Integer
 
-from lstm_spec.errors import InternalError
+from lstm_spec.compiler.ops import OF_SEQUENCES, Size
 from lstm_spec.layers.layer import Layer
-from lstm_spec.symbolic.algebra import FUNCTIONS
 from lstm_spec.symbolic.printing import size_text
 
-Size = Any
 WEIGHT, SEQUENCE, STEP = 0, 1, 2  # levels: known once, known for all t at once, known at its step
-
-ELEMENTWISE = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
-KINDS = {
-    "constant",  # a number
-    "negate",
-    "product",  # (W, x): W x for every sample
-    "turned",  # (W, x): W^T x for every sample
-    "transpose",  # a weight matrix
-    "stack",  # weights one under the other
-    "columns",  # of a weight matrix, from, to
-    "join",  # vectors one under the other
-    "spread",  # a vector of weights, one like it for every sample of the second
-    "rows",  # of a vector, from, to
-    "reverse_time",  # a sequence
-    "apart",  # sequences side by side, on an axis before the batch
-    "select",  # (alive, new, old): new where the sample's step is alive, else old
-    "last",  # the last step of a sequence
-    "place_last",  # (d, sequence): d at the last step of a sequence like that one, 0 before
-    "shift",  # (sequence, state): what was before each step, first the initial state
-    "side",  # of sequences side by side, the one with that number
-    "outer_sum",  # (u, v): the sum of u v^T over time and batch
-    "sum",  # the sum over time and batch
-    "block",  # of a matrix, rows from, to
-    *ELEMENTWISE,
-    *FUNCTIONS,
-}
-
-OF_WEIGHTS = {"product", "turned", "transpose", "columns", "stack"}  # what stands first is a weight
-TOTALS = {"outer_sum", "sum"}  # over time and batch: of a loop, or of sequences
-OF_SEQUENCES = {"reverse_time", "last", "apart", "place_last", "shift", "side", *TOTALS}  # over time: never in a step
-TWO = ("product", "turned", "spread", "apart", "place_last", "shift", "outer_sum", *ELEMENTWISE)
-ARGUMENTS = {"constant": 0, "select": 3, **dict.fromkeys(TWO, 2)}
-ARGUMENTS |= {name: function.tensors for name, function in FUNCTIONS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +196,7 @@ def shapes(program: Program) -> dict[str, tuple[Size, ...]]:
 
 def input_shape(layer: Layer) -> tuple[Size, ...]:
     """The input's rows in the sizes given."""
-    from lstm_spec.layers.layer import symbols
+    from lstm_spec.layers.sizes import symbols
 
     return tuple(s.xreplace(symbols(layer.sizes)) for s in layer.cell.inputs[0].size)
 
@@ -247,46 +212,3 @@ def uses(program: Program) -> dict[str, int]:
     for name in [*read, *(name for name in program.results if name not in finals)]:
         counted[name] = counted.get(name, 0) + 1
     return counted
-
-
-def op_shape(kind: str, args: list[tuple[Size, ...]], numbers: tuple[Any, ...] = ()) -> tuple[Size, ...]:
-    """The shape that an op makes of its arguments' shapes. Raises InternalError where they do not fit."""
-    if kind not in KINDS:
-        raise InternalError(f"no op is called {kind}")
-    if len(args) != ARGUMENTS.get(kind, 1) and (kind not in ("join", "stack") or not args):
-        raise InternalError(f"{kind} of {len(args)}")
-    if kind == "constant":
-        return ()
-    if kind in ("product", "turned"):
-        (rows, columns), (found,) = args[0] if kind == "product" else args[0][::-1], args[1]
-        if columns != found:
-            raise InternalError(f"a product of {columns} columns and {found} rows")
-        return (rows,)
-    if kind == "outer_sum":
-        return (args[0][0], args[1][0])
-    if kind == "spread":
-        return args[0]
-    if kind == "select":
-        if args[0] != (1,):
-            raise InternalError(f"select by {args[0]}")
-        args = args[1:]
-    if kind == "transpose":
-        return (args[0][1], args[0][0])
-    if kind in ("join", "stack"):
-        if len({a[1:] for a in args}) > 1:
-            raise InternalError(f"{kind} of different widths: {args}")
-        return (sum((a[0] for a in args), Integer(0)), *args[0][1:])
-    if kind == "block":
-        if numbers[0].is_negative or (args[0][0] - numbers[1]).is_negative or len(args[0]) != 2:
-            raise InternalError(f"block {numbers[0]} to {numbers[1]} of {args[0]}")
-        return (numbers[1] - numbers[0], args[0][1])
-    if kind in ("rows", "columns") and (numbers[0].is_negative or (args[0][-1] - numbers[1]).is_negative):
-        raise InternalError(f"{kind} {numbers[0]} to {numbers[1]} of {args[0][-1]}")
-    if kind == "rows":
-        return (numbers[1] - numbers[0],)
-    if kind == "columns":
-        return (args[0][0], numbers[1] - numbers[0])
-    real = [a for a in args if a != ()]
-    if len(set(real)) > 1:
-        raise InternalError(f"{kind} of different shapes: {real}")
-    return real[0] if real else ()

@@ -17,8 +17,9 @@ from lstm_spec.compiler.compiled import _load, _title, compile_layer
 from lstm_spec.compiler.interpreter import COMPUTE
 from lstm_spec.compiler.lowering import lower
 from lstm_spec.compiler.masks import alive_steps
+from lstm_spec.compiler.ops import op_shape
 from lstm_spec.compiler.passes import optimize
-from lstm_spec.compiler.program import Op, Program, op_shape, shapes
+from lstm_spec.compiler.program import Op, Program, shapes
 from lstm_spec.compiler.targets.numpy import emit_numpy
 from lstm_spec.display import Displayed
 from lstm_spec.errors import Finding, OptionError

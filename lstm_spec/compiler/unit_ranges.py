@@ -14,13 +14,14 @@ from sympy import Rational, fraction, together
 
 from lstm_spec.compiler.bounding import Bounds, MemberBounds
 from lstm_spec.compiler.ranges import ArrayRanges, Ends, number_ends
-from lstm_spec.layers.layer import Member, symbols
+from lstm_spec.layers.layer import Member
+from lstm_spec.layers.sizes import symbols
 from lstm_spec.symbolic.algebra import Call, Node, Product, walk
 from lstm_spec.symbolic.assumptions import read_assumptions
-from lstm_spec.symbolic.growth import count_operations, rounds_relatively, split_step, weigh
 from lstm_spec.symbolic.intervals import Interval
 from lstm_spec.symbolic.ranging import FORMATS, range_names, range_node
 from lstm_spec.symbolic.recurrences import Recurrence, evaluate, find_recurrence
+from lstm_spec.symbolic.rounding import count_operations, rounds_relatively, split_step, weigh
 
 if TYPE_CHECKING:
     from lstm_spec.symbolic.cell import Cell

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lstm_spec.compiler.program import OF_SEQUENCES, OF_WEIGHTS, TOTALS, Loop, Op, Program, Size, op_shape
+from lstm_spec.compiler.ops import OF_SEQUENCES, OF_WEIGHTS, TOTALS, Size, op_shape
+from lstm_spec.compiler.program import Loop, Op, Program
 from lstm_spec.errors import InternalError
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from lstm_spec.display import Displayed
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.layer import Layer
+from lstm_spec.phrases import counted
 
 
 def shape_text(sizes: tuple[Any, ...]) -> str:
@@ -161,8 +162,8 @@ class Report(Displayed):
         """One line: conforms or not, and how many of what."""
         errors = sum(f.severity == "error" for f in self.findings)
         has_c = all("c" in {s.name for s in found.layer.cell.states} for found in self.layers)
-        layers = f"{len(self.layers)} {'LSTM ' * has_c}layer{'s' * (len(self.layers) != 1)}"
-        return f"conforms: {layers}" if self.ok else f"does not conform: {layers}, {errors} error{'s' * (errors != 1)}"
+        layers = counted(len(self.layers), "LSTM layer" if has_c else "layer")
+        return f"conforms: {layers}" if self.ok else f"does not conform: {layers}, {counted(errors, 'error')}"
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""

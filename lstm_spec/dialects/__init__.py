@@ -1,4 +1,13 @@
-"""Where frameworks differ, as data: the constants of each, with a cited source; and pack and unpack for all of them."""
+"""Where frameworks differ, as data: the constants of each, with a cited source; and pack and unpack for all of them.
+
+packing           one kind of tensor ↔ the parameters in it
+dialect           `Dialect`: a framework's kinds of tensors, names, layout and equations; a layer's arrays ↔ its tensors
+expressing        which layers a dialect has a place for; the refusal of the others
+pytorch, keras …  a table each, with its source
+onnx_node         what an ONNX node says beside its tensors; `keras_activations` what Keras names
+blocks, facts     a table → what people are told of it
+glossary          people's words → ours, from the entries in `words` and `words_for_parts`
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """A dialect: how a framework writes an LSTM down, as data; and the one way to pack and unpack for all of them.
 
 Comes in: a `Layer` and arrays under one party's names. Goes out: arrays under the other's. Where frameworks differ
-is in the tables beside this file; what is here is the same for all of them. Imports no framework.
+is in the tables beside this file; what is here is the same for all of them; which layers a dialect has a place for is
+asked of `expressing`. Imports no framework.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lstm_spec.cells.family import LstmOptions, lstm_cell
 from lstm_spec.cells.recovering import recover_options
+from lstm_spec.dialects.expressing import couplings_of, hold_layer, hold_places, packings_of
 from lstm_spec.dialects.packing import Array, PackedTensor, Packing
-from lstm_spec.errors import Finding, OptionError, TensorError, safe
+from lstm_spec.errors import Finding, TensorError, safe
 from lstm_spec.layers.layer import Layer, Member
 from lstm_spec.layers.weights import State, Weights, hold_weights
 
@@ -143,39 +144,8 @@ class Dialect:
 
         Raises OptionError when the layer has a parameter, a stack or a direction that this dialect has no place for.
         """
-        if refusal := self._unplaced(layer) or self._unnamed(layer):
-            fits = ", ".join(p.name for p in self.packings) if len(self.packings) < 9 else ""
-            raise OptionError(
-                Finding("dialect", refusal, expected=fits, help=f"what {self.name} can express: {self.title}")
-            )
+        hold_places(self, layer)
         return tuple(self._tensors(layer))
-
-    def _unplaced(self, layer: Layer) -> str:
-        placed = {part for packing in self._packings(layer) for part in packing.parts}
-        unplaced = [p for p in layer.cell.parameters if p not in placed]
-        return f"{self.name} has no place for {', '.join(unplaced)}" if unplaced else ""
-
-    def _unnamed(self, layer: Layer) -> str:
-        """Why two cells of the layer would have tensors of one name."""
-        directions = {"both": "in both directions", "reverse": "that only reads backwards"}
-        by_name = "{reverse}" in self.template or self.cells_numbered
-        names_them = self.directions == "axis" or by_name
-        if layer.layers > 1 and "{layer}" not in self.template:
-            return f"{self.name} has no layer of {layer.layers} cells on each other: every one is a layer of its own"
-        if layer.direction == "both" and not names_them:
-            return f"{self.name} has no layer {directions['both']}: it joins two layers"
-        if layer.direction == "reverse" and by_name and not self.reverse_alone:
-            return f"{self.name} has no layer {directions['reverse']}"
-        return ""
-
-    def _packings(self, layer: Layer) -> tuple[Packing, ...]:
-        """The kinds of tensors that the layer has all parts of, but for those of a dead gate."""
-        dead = set(self._dead(layer))
-        return tuple(p for p in self.packings if set(p.parts_without(dead)) <= set(layer.cell.parameters))
-
-    def _dead(self, layer: Layer) -> dict[str, str]:
-        """The gates of the layer that have no parameters here and keep their rows, with their equations."""
-        return {gate: text for gate, text in self.dead.items() if str(layer.cell.defined.get(gate)) == text}
 
     def _tensors(self, layer: Layer) -> Iterator[PackedTensor]:
         shapes = layer.parameter_shapes()
@@ -183,7 +153,7 @@ class Dialect:
         if self.directions == "axis":
             stacks = [tuple(m for m in layer.members if m.index == i) for i in range(layer.layers)]
         for members in stacks:
-            for packing in self._packings(layer):
+            for packing in packings_of(self, layer):
                 names = tuple(tuple(f"{m.prefix}.{part}" for part in packing.parts) for m in members)
                 name = self.write_name(packing.name, members[0].index, members[0].reverse, layer.directions)
                 yield PackedTensor(name, packing, names, shapes, (self.directions == "axis") + self.layer_axis)
@@ -222,15 +192,7 @@ class Dialect:
 
     def hold(self, layer: Layer) -> None:
         """Raises OptionError when the framework has no place for the layer, or would compute something else."""
-        recovered = recover_options(layer.cell)
-        if recovered and recovered.coupled and not self.couples(recovered.coupled):
-            found = recovered.coupled.replace("=", " = ").replace("-", " - ")
-            help = f"what {self.name} can express: {self.title}"
-            known = " or ".join(text.replace("=", " = ").replace("-", " - ") for text in self._couplings())
-            message = f"{self.name} does not couple gates so"
-            raise OptionError(Finding("dialect", message, expected=known, found=found, help=help))
-        _ = self.tensors(layer)
-        self._refuse_other_equations(layer)
+        hold_layer(self, layer)
 
     def couples(self, coupling: str | None) -> bool:
         """Whether it has this coupling: always, by a missing tensor, or with rows that nothing reads.
@@ -239,33 +201,7 @@ class Dialect:
         """
         if coupling is None:
             return {"U_i", "U_f"} <= {part for packing in self.packings for part in packing.parts}
-        return coupling in self._couplings() or self.any_equations
-
-    def _couplings(self) -> Iterator[str]:
-        """`f=1-i`, in the order of the options."""
-        yield from (str(value) for name, value in self.constants.items() if name == "coupled")
-        yield from (str(value) for name, value in self.missing.values() if name == "coupled")
-        yield from (text.replace(" ", "") for text in self.dead.values())
-
-    def _refuse_other_equations(self, layer: Layer) -> None:
-        """A constant in an equation leaves no trace in tensors, and would be lost on the way."""
-        options = self.options({p.name for p in self._packings(layer)}) | self.said_outside(layer)
-        for equation in self._dead(layer).values():
-            options["coupled"] = equation.replace(" ", "")
-        theirs = lstm_cell(LstmOptions(**options)).defined
-        ours = layer.cell.defined
-        differing = [name for name in (*ours, *theirs) if ours.get(name) != theirs.get(name)]
-        if differing and not self.any_equations:
-            name = differing[0]
-            raise OptionError(
-                Finding(
-                    "dialect",
-                    f"{self.name} computes another {name}",
-                    expected=str(theirs.get(name, f"no {name}")),
-                    found=str(ours.get(name, f"no {name}")),
-                    help=f"what {self.name} can express: {self.title}",
-                )
-            )
+        return coupling in couplings_of(self) or self.any_equations
 
     def unpack(self, tensors: Mapping[str, Array], layer: Layer) -> Weights:
         """This dialect's tensors as the layer's weights, which are views where they can be.

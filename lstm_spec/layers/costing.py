@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sympy import Integer, Max, Symbol
+from sympy import Add, Integer, Max, Symbol
 
 from lstm_spec.errors import Finding, OptionError, SizeError, safe
 from lstm_spec.layers.cost import DEFINITIONS, DTYPES, Cost, CostLine
 from lstm_spec.layers.described import B, D, T, read_axis
-from lstm_spec.layers.layer import Layer, symbols
-from lstm_spec.layers.sizes import read_whole
+from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.sizes import read_whole, symbols
+from lstm_spec.symbolic.cell import Role
 from lstm_spec.symbolic.operations import count_operations, total_operations
 from lstm_spec.symbolic.saved import Saved, saved_values
 from lstm_spec.symbolic.shapes import Shapes
@@ -65,9 +66,9 @@ class Stack:
         above = self.above
         return D * one if above is None else D * (one + (L - 1) * one.xreplace(above))
 
-    def of(self, *roles: str) -> Any:
+    def of(self, *roles: Role) -> Any:
         """The entries of one cell's tensors of some roles."""
-        return sum((s.rows * s.columns for role in roles for s in self.shapes.of(role).values()), ZERO)  # type: ignore[arg-type]
+        return Add(*(s.rows * s.columns for role in roles for s in self.shapes.of(role).values()))
 
 
 def operation_polynomials(stack: Stack) -> dict[str, Any]:

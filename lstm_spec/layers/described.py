@@ -13,11 +13,11 @@ from sympy import Integer, Symbol
 
 from lstm_spec.display import Displayed
 from lstm_spec.errors import Finding, SizeError, safe
-from lstm_spec.layers.layer import Layer, Member, symbols
-from lstm_spec.layers.sizes import read_whole
+from lstm_spec.layers.layer import Layer, Member
+from lstm_spec.layers.sizes import read_whole, symbols
 from lstm_spec.symbolic.cell import Role
 from lstm_spec.symbolic.joins import joined_products
-from lstm_spec.symbolic.printing import size_text
+from lstm_spec.symbolic.printing import size_text, tuple_text
 
 Kind = Literal["sequence", "joined"] | Role
 T, B, D = Symbol("T"), Symbol("B"), Symbol("D")
@@ -50,12 +50,12 @@ class TensorShape:
     @property
     def symbolic(self) -> str:
         """`(T, B, n)`."""
-        return _tuple(self.letters, self.order)
+        return tuple_text(self.letters, self.order)
 
     @property
     def numeric(self) -> str:
         """`(10, 1000, 5)`."""
-        return _tuple(self.sizes, self.order)
+        return tuple_text(self.sizes, self.order)
 
     def __str__(self) -> str:
         same = self.letters == self.sizes
@@ -69,11 +69,6 @@ class TensorShape:
             "symbolic": [size_text(s, self.order) for s in self.letters],
             "shape": [int(s) if s.is_Integer else size_text(s, self.order) for s in self.sizes],
         }
-
-
-def _tuple(sizes: tuple[Any, ...], order: tuple[str, ...]) -> str:
-    inside = ", ".join(size_text(s, order) for s in sizes)
-    return f"({inside},)" if len(sizes) == 1 else f"({inside})"
 
 
 @dataclass(frozen=True, slots=True)

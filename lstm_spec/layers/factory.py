@@ -11,7 +11,8 @@ from typing import Any
 from lstm_spec.cells.family import Bias, Coupling, LstmOptions, lstm_cell
 from lstm_spec.cells.options import CLIPS
 from lstm_spec.errors import Finding, OptionError, safe
-from lstm_spec.layers.layer import Layer, Layout, Output
+from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.options import Direction, Layout, Output
 
 OPTIONS = tuple(f.name for f in fields(LstmOptions))
 OVER_TIME = ("layers", "bidirectional", "reverse", "layout", "output", "realign")
@@ -62,9 +63,9 @@ def lstm(
         _take_size(option, letter, cell, named)
     cell |= {name: exact_number(name, cell[name]) for name in CLIPS if cell.get(name) is not None}
     options = LstmOptions(**cell, forget_bias=exact_number("forget_bias", forget_bias))
-    direction = "both" if bidirectional else "reverse" if reverse else "forward"
+    direction: Direction = "both" if bidirectional else "reverse" if reverse else "forward"
     rest: dict[str, Any] = {"layers": layers, "layout": layout, "output": output, "realign": realign}
-    return Layer(lstm_cell(options), *sizes, direction=direction, **rest, **named)  # type: ignore[arg-type]
+    return Layer(lstm_cell(options), *sizes, direction=direction, **rest, **named)
 
 
 def _take_size(option: str, letter: str, cell: dict[str, Any], named: dict[str, Any]) -> None:

@@ -10,14 +10,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from sympy import Integer
 
 from lstm_spec.display import Displayed
 from lstm_spec.errors import Finding, OptionError, SizeError, safe
-from lstm_spec.layers.sizes import bind_sizes, read_whole
-from lstm_spec.symbolic.cell import Cell, letter
+from lstm_spec.layers.options import (
+    CHOICES,
+    Direction,
+    Layout,
+    Merge,
+    Output,
+    Padding,
+    hold_choices,
+    hold_letters,
+    hold_merge,
+    read_layers,
+)
+from lstm_spec.layers.sizes import bind_sizes, symbols
+from lstm_spec.symbolic.cell import Cell, Role
 from lstm_spec.symbolic.counts import factored
 from lstm_spec.symbolic.printing import size_text
 from lstm_spec.symbolic.shapes import Shapes, infer
@@ -26,19 +38,6 @@ if TYPE_CHECKING:
     from lstm_spec.layers.cost import Cost
     from lstm_spec.layers.described import LayerShapes
     from lstm_spec.layers.weights import Weights
-
-Direction = Literal["forward", "reverse", "both"]
-Layout = Literal["time", "batch"]
-Output = Literal["sequence", "last"]
-Merge = Literal["concat", "sum", "mul", "average", "apart"]
-Padding = Literal["zero", "repeat", "run"]
-CHOICES: dict[str, tuple[str, ...]] = {
-    "direction": ("forward", "reverse", "both"),
-    "layout": ("time", "batch"),
-    "output": ("sequence", "last"),
-    "merge": ("concat", "sum", "mul", "average", "apart"),
-    "padding": ("zero", "repeat", "run"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,27 +106,15 @@ class Layer(Displayed):
             hint = f"lstm_spec.cells.get({cell!r})" if isinstance(cell, str) else "lstm_spec.parse(text)"
             raise OptionError(Finding("type", f"{safe(repr(cell), 40)} is no cell", help=safe(hint, 60)))
         chosen = {"direction": direction, "layout": layout, "output": output, "merge": merge, "padding": padding}
-        for option, value in chosen.items():
-            if value not in CHOICES[option]:
-                raise OptionError(
-                    Finding("option", f"{option}={value!r} is unknown", expected=", ".join(CHOICES[option]))
-                )
-        if not isinstance(realign, bool):
-            raise OptionError(Finding("option", f"realign={realign!r} is unknown", expected="True, False"))
-        count = read_whole(layers)
-        if count is None or not 1 <= count <= MOST_LAYERS:
-            found = safe(repr(layers), 40)
-            raise SizeError(Finding("size", f"layers = {found} is no count of layers", expected=f"1 to {MOST_LAYERS}"))
-        for name in cell.letters:
-            if name in (*CHOICES, "cell", "layers", "realign"):
-                message = f"{name} is a size letter of this cell and an option of every layer"
-                raise SizeError(Finding("letter", message, help="choose another letter in the equations"))
+        hold_choices(chosen, realign)
+        count = read_layers(layers)
+        hold_letters(cell)
         bound = tuple(bind_sizes(cell, sizes, named).items())
         fields: dict[str, Any] = {"cell": cell, "given": bound, "layers": count, "realign": realign, **chosen}
         for name, value in fields.items():
             object.__setattr__(self, name, value)
         self._hold_sequences()
-        self._hold_merge()
+        hold_merge(merge, padding, direction, count)
         _ = self.members
 
     def _hold_sequences(self) -> None:
@@ -143,19 +130,6 @@ class Layer(Displayed):
                 shape = self.shapes_of_cell.text(name)
                 message = f"{name} is a matrix; the sequences of a layer are of vectors"
                 raise OptionError(Finding("matrix", message, found=f"{name} is {shape}"))
-
-    def _hold_merge(self) -> None:
-        """A merge has two directions to merge, and a stack reads vectors."""
-        if self.merge != "concat" and self.direction != "both":
-            message = f"merge={self.merge!r} needs two directions"
-            raise OptionError(Finding("options", message, found=self.direction, help="bidirectional, or no merge"))
-        if self.padding == "run" and self.direction != "forward":
-            message = "padding='run' goes with forward layers only"
-            because = "a cell that reads backwards would run through the padding first"
-            raise OptionError(Finding("options", message, because=because, help="padding='zero', or 'repeat'"))
-        if self.merge == "apart" and self.layers > 1:
-            because = "the layer above would read two sequences"
-            raise OptionError(Finding("options", "merge='apart' goes with one layer only", because=because))
 
     @property
     def sizes(self) -> Mapping[str, Any]:
@@ -222,7 +196,7 @@ class Layer(Displayed):
         """Every state, `l0.h` → `(k,)`; an array of it is (B, k)."""
         return {f"{m.prefix}.{name}": shape for m in self.members for name, shape in self._sized(m, "state")}
 
-    def _sized(self, member: Member, role: Any) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    def _sized(self, member: Member, role: Role) -> Iterator[tuple[str, tuple[Any, ...]]]:
         at = symbols(member.sizes)
         for name, shape in self.shapes_of_cell.of(role).items():
             yield name, tuple(size.xreplace(at) for size in shape.size)
@@ -301,11 +275,3 @@ class Layer(Displayed):
         sizes = ", ".join(f"{name} = {value}" for name, value in self.given)
         extras = [f"{self.layers} layers"] * (self.layers > 1) + [self.direction] * (self.direction != "forward")
         return f"layer with {', '.join([sizes, *extras])}\n{self.cell}"
-
-
-MOST_LAYERS = 1000
-
-
-def symbols(sizes: Mapping[str, Any]) -> dict[Any, Any]:
-    """A size mapping as `xreplace` takes it: all letters at once, so that n and k may change places."""
-    return {letter(name): value for name, value in sizes.items()}

@@ -27,8 +27,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lstm_spec.errors import Finding, OptionError, SizeError, safe
-from lstm_spec.layers.layer import CHOICES, Layer, Layout
+from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.modules import Input, Module
+from lstm_spec.layers.options import CHOICES, Layout
 from lstm_spec.layers.placing import Placed, begin_members, place_members
 from lstm_spec.layers.recurrent import Recurrent
 from lstm_spec.layers.signals import Shape, Signal, count_entries, read_choice, read_size

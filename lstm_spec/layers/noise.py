@@ -198,22 +198,18 @@ class _Masking:
             name = f"m_{self.noise.on}{len(self.masks) + 1 if self.noise.apart else ''}"
             mask = MaskInput(_fresh(self.cell, name), self.rows, self.noise.rate, self.noise.mask)
             self.masks += (mask,)
-        node: Node = Name(self.masks[-1].name)
-        return node
+        return Name(self.masks[-1].name)
 
     def _masked(self, node: Node, read: bool = False) -> Node:
         """The tree with a mask on the state wherever a matrix reads it."""
         if isinstance(node, Name):
-            masked: Node = Multiply(self._mask(), node) if read and node.name == self.noise.on else node
-            return masked
+            return Multiply(self._mask(), node) if read and node.name == self.noise.on else node
         operands = [
             self._masked(o, read or (isinstance(node, Product) and i == 1)) for i, o in enumerate(node.operands)
         ]
         if tuple(operands) == node.operands:
-            return node  # a number keeps how it was written
-        fixed = node.args[: len(node.args) - len(operands)]
-        changed: Node = node.func(*fixed, *operands)
-        return changed
+            return node
+        return node.over(operands)
 
 
 def _feed(cell: Cell, equations: tuple[Equation, ...], masks: tuple[MaskInput, ...]) -> Trained:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from lstm_spec.errors import Finding, OptionError, SizeError, safe
 from lstm_spec.layers.modules import Dropout, Embedding, Input, Module, RepeatVector, Shared
 from lstm_spec.layers.recurrent import Recurrent
-from lstm_spec.layers.signals import B, Shape, Signal, shape_text
+from lstm_spec.layers.signals import B, Shape, Signal
+from lstm_spec.symbolic.printing import tuple_text
 
 FIRST = "x"  # the first input's name, where it is not written
 
@@ -118,8 +119,8 @@ def _hold_shared(name: str, owner: Placed, flowing: Signal) -> None:
             Finding(
                 "width",
                 f"{name} cannot have the weights of {owner.name}",
-                expected=f"{shape_text(owner.takes.shape())}, as {owner.name} takes",
-                found=f"{shape_text(flowing.shape())}, from {flowing.giver}",
+                expected=f"{tuple_text(owner.takes.shape())}, as {owner.name} takes",
+                found=f"{tuple_text(flowing.shape())}, from {flowing.giver}",
                 help="shared weights take one width: give the layer as many inputs as outputs",
             )
         )
@@ -139,7 +140,7 @@ def _hold_start(placed: Placed, done: Mapping[str, Placed]) -> None:
 
 
 def _told_states(placed: Placed) -> list[str]:
-    return [f"{n.removeprefix(placed.name + '.')} {shape_text((B, *s))}" for n, s in placed.states.items()]
+    return [f"{n.removeprefix(placed.name + '.')} {tuple_text((B, *s))}" for n, s in placed.states.items()]
 
 
 def _refuse_unread(name: str, done: Mapping[str, Placed], modules: tuple[tuple[str, Module], ...]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any
 
@@ -19,8 +19,9 @@ from lstm_spec.errors import Finding, SizeError
 from lstm_spec.layers.costing import Costing, E, L
 from lstm_spec.layers.described import B, D, T
 from lstm_spec.layers.integers import Curve, Root, close_form, largest
-from lstm_spec.layers.layer import MOST_LAYERS, Layer, symbols
-from lstm_spec.layers.sizes import LARGEST
+from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.options import MOST_LAYERS
+from lstm_spec.layers.sizes import LARGEST, symbols
 from lstm_spec.symbolic.cell import letter
 
 # Budget → the line of the cost that it bounds.
@@ -275,8 +276,12 @@ class Question:
     def _fitting(self, outer: str, inner: str, tried: Iterable[int]) -> Iterator[Choice]:
         """For each outer size the largest inner one that fits, where there is a largest."""
         step = self.step(inner)
+
+        def fits(u: int, w: int) -> bool:
+            return self.fits(**{outer: u, inner: w * step})
+
         for u in tried:
-            v = largest(lambda w, u=u: self.fits(**{outer: u, inner: w * step}), self.limit(inner))  # type: ignore[misc]
+            v = largest(partial(fits, u), self.limit(inner))
             if v == 0 or u > LARGEST:
                 return
             if v < self.limit(inner) and u % self.step(outer) == 0:

@@ -12,11 +12,12 @@ from typing import Any
 from sympy import Integer
 
 from lstm_spec.errors import Finding, OptionError, SizeError
-from lstm_spec.layers.layer import Layer, symbols
+from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.modules import Module
 from lstm_spec.layers.noise import MaskInput, Noise
-from lstm_spec.layers.signals import Shape, Signal, json_size, mismatch, shape_text
-from lstm_spec.symbolic.printing import size_text
+from lstm_spec.layers.signals import Shape, Signal, json_size, mismatch
+from lstm_spec.layers.sizes import symbols
+from lstm_spec.symbolic.printing import size_text, tuple_text
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,8 @@ class Recurrent(Module):
                 Finding(
                     "width",
                     f"{name} takes {size_text(wanted)}, and {taken.giver} gives {size_text(taken.width)}",
-                    expected=shape_text(Signal(wanted, taken.time).shape()),
-                    found=shape_text(taken.shape()),
+                    expected=tuple_text(Signal(wanted, taken.time).shape()),
+                    found=tuple_text(taken.shape()),
                     help="leave the layer's input size a letter, such as n: it takes the width below",
                 )
             )

@@ -15,7 +15,7 @@ from lstm_spec.layers.factory import exact_number
 from lstm_spec.layers.sizes import IDENTIFIER, LARGEST, read_whole
 from lstm_spec.symbolic.cell import AXES, letter
 from lstm_spec.symbolic.counts import factored
-from lstm_spec.symbolic.printing import size_text
+from lstm_spec.symbolic.printing import size_text, tuple_text
 
 T, B = Symbol("T"), Symbol("B")
 Shape = tuple[Any, ...]
@@ -53,12 +53,6 @@ class Signal:
 def put_size(size: Any, sizes: Mapping[Any, Any]) -> Any:
     """A size with others for its letters; None stays."""
     return None if size is None else size.xreplace(sizes)
-
-
-def shape_text(shape: Shape) -> str:
-    """`(T, B, n + k)`; the letters in the order of the alphabet."""
-    inside = ", ".join(size_text(size) for size in shape)
-    return f"({inside},)" if len(shape) == 1 else f"({inside})"
 
 
 def read_size(given: Any, what: str, letters: tuple[str, ...] = ()) -> Any:
@@ -110,7 +104,7 @@ def read_choice(option: str, given: Any, choices: tuple[str | bool, ...]) -> Non
 
 def mismatch(name: str, wants: str, taken: Signal, help: str = "") -> OptionError:
     """The member `name` cannot take what the one below gives."""
-    shape = shape_text(taken.shape())
+    shape = tuple_text(taken.shape())
     message = f"{name} takes {wants}, and {taken.giver} gives {taken.word} {shape}"
     return OptionError(Finding("network", message, help=help))
 

@@ -111,3 +111,8 @@ def bind_sizes(cell: Cell, positional: Sequence[Any] = (), named: Mapping[str, A
             raise SizeError(Finding("size", f"{name} is given twice", found=f"{given[name]} and {safe(value, 40)}"))
         given[name] = value
     return {name: read_size(given[name], name, cell) if name in given else letter(name) for name in cell.letters}
+
+
+def symbols(sizes: Mapping[str, Any]) -> dict[Any, Any]:
+    """A size mapping as `xreplace` takes it: all letters at once, so that n and k may change places."""
+    return {letter(name): value for name, value in sizes.items()}

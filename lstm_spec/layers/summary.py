@@ -9,7 +9,8 @@ from typing import Any
 from lstm_spec.layers.modules import Input
 from lstm_spec.layers.network import Network
 from lstm_spec.layers.placing import Placed
-from lstm_spec.layers.signals import B, Shape, T, count_entries, json_size, read_length, shape_text
+from lstm_spec.layers.signals import B, Shape, T, count_entries, json_size, read_length
+from lstm_spec.symbolic.printing import tuple_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +89,9 @@ class NetworkShapes:
 
 
 def _row(member: MemberShapes) -> tuple[str, ...]:
-    takes = "" if member.takes is None else shape_text(member.takes)
+    takes = "" if member.takes is None else tuple_text(member.takes)
     count = str(member.count) if member.parameters else ""
-    return member.name, member.words, takes, shape_text(member.gives), count
+    return member.name, member.words, takes, tuple_text(member.gives), count
 
 
 def _json_count(count: Any) -> Any:

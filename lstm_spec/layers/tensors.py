@@ -77,3 +77,10 @@ class Tensors(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self.by_name)
+
+
+def float32_text(value: float) -> str:
+    """A number that an operator holds as float32, in its shortest decimal: `0.2`, not `0.200000003`."""
+    import numpy as np
+
+    return np.format_float_positional(np.float32(value), trim="-")

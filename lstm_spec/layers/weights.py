@@ -15,7 +15,7 @@ from sympy import Integer
 
 from lstm_spec.errors import Finding, SizeError, TensorError, safe
 from lstm_spec.layers.layer import Layer
-from lstm_spec.symbolic.printing import size_text
+from lstm_spec.symbolic.printing import tuple_text
 
 Array = np.ndarray[Any, Any]
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -179,23 +179,18 @@ def _match(name: str, shape: tuple[Any, ...], array: Array, solved: Solved) -> N
         return
     used = {letter for size in shape for letter in size.free_symbols}
     told = [f"{letter} = {value} from {source}" for letter, (value, source) in solved.items() if letter in used]
-    numbers = "" if expected == shape else f" = {_tuple(expected)}"
+    numbers = "" if expected == shape else f" = {tuple_text(expected)}"
     left = sorted({str(s) for size in expected if len(size.free_symbols) > 1 for s in size.free_symbols})
     raise TensorError(
         Finding(
             "shape",
             f"{name} does not {f'tell {left[0]} from {left[1]}' if left else 'have the derived shape'}",
-            expected=f"{_tuple(shape)}{numbers}",
+            expected=f"{tuple_text(shape)}{numbers}",
             found=str(array.shape),
             because=", ".join(told),
             help=f"give the layer one of them: layer.at({left[0]}=…)" if left else "",
         )
     )
-
-
-def _tuple(sizes: tuple[Any, ...]) -> str:
-    inside = ", ".join(map(size_text, sizes))
-    return f"({inside},)" if len(sizes) == 1 else f"({inside})"
 
 
 def draw_weights(layer: Layer, seed: int, dtype: Any) -> Weights:

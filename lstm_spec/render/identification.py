@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 from lstm_spec.conformance.identification.hypotheses import Hypothesis
 from lstm_spec.conformance.identification.identification import Identification, NearMiss
 from lstm_spec.conformance.identification.layouts import PLACES, Part, Sizes
+from lstm_spec.conformance.identification.limits import error_text
 from lstm_spec.errors import safe
+from lstm_spec.phrases import counted
 
 QUIET = {"coupling": "none", "peepholes": "none", "biases added": "all", "states": "as named"}  # what goes unsaid
 MOST_MISSES, MOST_DIALECTS, MOST_CHANGES, MOST_UNREAD = 7, 3, 3, 8
@@ -41,8 +43,8 @@ def tell_identification(found: Identification) -> str:
 
 def _verdict(found: Identification) -> Iterator[str]:
     sizes = ", ".join(f"{letter} = {size}" for letter, size in found.sizes.items())
-    many = f"{found.samples} sample{'s' * (found.samples != 1)}"
-    measured = f"{_error(found.best.error)} (limit {found.tolerance:.0e}, {found.dtype})"
+    many = counted(found.samples, "sample")
+    measured = f"{error_text(found.best.error)} (limit {found.tolerance:.0e}, {found.dtype})"
     if found.ok:
         yield f"identified: one convention fits, within {measured}"
     elif found.fits:
@@ -67,7 +69,7 @@ def _doubts(found: Identification) -> Iterator[str]:
         c, h = found.best.of_c, found.best.of_h
         if min(c, h) <= found.tolerance:
             right, wrong = ("c'", "h'") if c < h else ("h'", "c'")
-            yield f"{right} fits within {_error(min(c, h))}; {wrong} does not: {_error(max(c, h))}"
+            yield f"{right} fits within {error_text(min(c, h))}; {wrong} does not: {error_text(max(c, h))}"
         yield "what is not tried: layer normalization, clipping, other activations, an output of another layer,"
         yield "packed arrays whose gates lie in different orders"
         yield "the nearest is:"
@@ -121,7 +123,8 @@ def _misses(found: Identification) -> Iterator[str]:
         return
     yield "why nothing else fits: one choice changed, and how far c' and h' are off"
     for miss in found.near[:MOST_MISSES]:
-        yield f"  c' {_error(miss.candidate.of_c):<8} h' {_error(miss.candidate.of_h):<8} {_changed(miss, found)}"
+        of_c, of_h = error_text(miss.candidate.of_c), error_text(miss.candidate.of_h)
+        yield f"  c' {of_c:<8} h' {of_h:<8} {_changed(miss, found)}"
 
 
 def _changed(miss: NearMiss, found: Identification) -> str:
@@ -140,7 +143,7 @@ def _dialects(found: Identification) -> Iterator[str]:
     fewest = min((len(d.change) for d in found.dialects if d.change), default=0)
     near = [d for d in found.dialects if d.change and (d.named or (not same and len(d.change) == fewest))]
     for one in near[:MOST_DIALECTS]:
-        off = f", and believed they are off by {_error(one.error)}" if one.error is not None else ""
+        off = f", and believed they are off by {error_text(one.error)}" if one.error is not None else ""
         named = f" (whose names these are{off})" if one.named else ""
         yield f"not {one.dialect}{named}: {_listed(_difference(a, *w) for a, w in one.change.items())}"
 
@@ -185,7 +188,3 @@ def run_options(best: Hypothesis) -> list[str]:
     seen += ["--peephole"] * layout.has("p", "p1") + ["--full-peephole"] * layout.has("P1")
     seen += [f"--coupled {best.coupled}"] * bool(best.coupled) + ["--projection r"] * layout.has("proj")
     return [*said, *seen]
-
-
-def _error(error: float) -> str:
-    return "0" if not error else f"{error:.2g}" if error >= 0.001 else f"{error:.0e}"

@@ -14,6 +14,7 @@ import numpy as np
 from lstm_spec.compiler.jacobians import Jacobians
 from lstm_spec.compiler.products import Summary
 from lstm_spec.errors import Finding, OptionError, safe
+from lstm_spec.phrases import counted, listed
 from lstm_spec.render.curves import Chart, Line, draw_charts
 from lstm_spec.render.mathematics import symbol
 from lstm_spec.render.tables import Table
@@ -39,8 +40,7 @@ def tell_jacobian(found: Jacobian) -> Iterator[str]:
 
 def _tell_path(found: Jacobian, state: str) -> Iterator[str]:
     others = [s.name for s in found.cell.states if s.name != state]
-    listed = " and ".join(filter(None, [", ".join(others[:-1]), *others[-1:]]))
-    held = f", with {listed} held" if others else ""
+    held = f", with {listed(others)} held" if others else ""
     terms = found[state + "'", state]
     if not terms:
         yield f"{state}{held}: d{state}[T]/d{state}[0] = 0"
@@ -214,9 +214,9 @@ def draw_jacobians(found: Jacobians, sample: int = 0, member: str | None = None)
         raise OptionError(Finding("member", f"there is no cell {safe(chosen, 40)}", expected=", ".join(prefixes)))
     reverse = chosen.endswith(".reverse")
     of = f", sample {sample} of {samples}, counted from 0" if samples > 1 else ""
-    counted = f"{steps} step{'s' * (steps != 1)}{of}; scales in powers of ten"
+    about = f"{counted(steps, 'step')}{of}; scales in powers of ten"
     way = "; it reads from the last step to the first" if reverse else ""
-    return draw_charts(f"What a step of {chosen} does to its states", counted + way, _charts(found, chosen, sample))
+    return draw_charts(f"What a step of {chosen} does to its states", about + way, _charts(found, chosen, sample))
 
 
 def _charts(found: Jacobians, member: str, sample: int) -> list[Chart]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from lstm_spec.layers.described import LayerShapes, TensorShape
 from lstm_spec.render.mathematics import GREEK
-from lstm_spec.symbolic.algebra import Call, Join, Name, Node, Number, Product, walk
+from lstm_spec.symbolic.algebra import Call, Join, Name, Node, Product, walk
 from lstm_spec.symbolic.cell import Declaration, Equation
 from lstm_spec.symbolic.counts import factored
 from lstm_spec.symbolic.notation import Notated
@@ -129,13 +129,11 @@ def _typed(node: Node, notated: Notated) -> Node:
     """The tree with every name as it is shown."""
     match node:
         case Name():
-            return Name(notated.signs[node.name].text)  # type: ignore[no-any-return]
-        case Number():
-            return node
+            return Name(notated.signs[node.name].text)
         case Call():
             function = FUNCTIONS.get(node.function, node.function)
-            return Call(function, *(_typed(o, notated) for o in node.operands))  # type: ignore[no-any-return]
-    return node.func(*(_typed(o, notated) for o in node.operands))  # type: ignore[no-any-return]
+            return Call(function, *(_typed(o, notated) for o in node.operands))
+    return node.over(_typed(o, notated) for o in node.operands)
 
 
 # ---- LaTeX ----

@@ -9,6 +9,7 @@ import numpy as np
 from lstm_spec.compiler.trace_summary import Summary, summarize
 from lstm_spec.compiler.tracing import Trace
 from lstm_spec.errors import Finding, OptionError, safe
+from lstm_spec.phrases import counted
 from lstm_spec.render.heatmap import Panel, downsample, draw_heat_maps
 from lstm_spec.render.tables import Table
 from lstm_spec.symbolic.bounds import bound_cell
@@ -65,9 +66,9 @@ def draw_trace(trace: Trace, sample: int = 0, member: str | None = None) -> str:
         raise OptionError(Finding("member", f"there is no cell {safe(chosen, 40)}", expected=", ".join(prefixes)))
     names = [name for name in trace.arrays if name.rpartition(".")[0] == chosen]
     panels = [_panel(trace, name, sample) for name in names]
-    counted = f"{steps} step{'s' * (steps != 1)}, sample {sample} of {samples}, counted from 0"
+    about = f"{counted(steps, 'step')}, sample {sample} of {samples}, counted from 0"
     reverse = "; it reads from the last step to the first" if chosen.endswith(".reverse") else ""
-    return draw_heat_maps(f"Every value of {chosen}", counted + reverse, panels)
+    return draw_heat_maps(f"Every value of {chosen}", about + reverse, panels)
 
 
 def _panel(trace: Trace, name: str, sample: int) -> Panel:

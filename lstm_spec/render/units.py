@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from lstm_spec.cells.family import lstm_cell
+from lstm_spec.phrases import counted, listed
 from lstm_spec.symbolic.cell import Cell
 from lstm_spec.symbolic.sparsity import Reach, dependence
 from lstm_spec.symbolic.units import Learned, Reading, Unit, describe_unit
@@ -86,8 +87,8 @@ def _named(counts: Mapping[str, int]) -> str:
 
 def _outputs(unit: Unit) -> Iterator[str]:
     states = [name.replace("'", "") for name in unit.outputs if "'" in name]
-    after = f": {_listed(states)} of the next step" if states else ""
-    yield f"{_listed(unit.outputs)}{after}" if unit.outputs else "nothing of its own"
+    after = f": {listed(states)} of the next step" if states else ""
+    yield f"{listed(unit.outputs)}{after}" if unit.outputs else "nothing of its own"
     for equation in unit.mixed:
         yield f"of no unit alone: {equation}"
 
@@ -97,7 +98,7 @@ def _within(unit: Unit) -> Iterator[str]:
         yield "no unit reads another's new value"
     for mixing in unit.within:
         whose = "of every unit" if mixing.of_units else "of no unit alone"
-        yield f"{mixing.equation} reads all of {_listed(mixing.vectors)}, {whose}"
+        yield f"{mixing.equation} reads all of {listed(mixing.vectors)}, {whose}"
 
 
 def _across(unit: Unit) -> Iterator[str]:
@@ -116,7 +117,7 @@ def _across(unit: Unit) -> Iterator[str]:
 
 
 def _what_it_is(unit: Unit) -> Iterator[str]:
-    sums = f"{unit.sums} weighted sum{'s' * (unit.sums != 1)}"
+    sums = counted(unit.sums, "weighted sum")
     yield "a neuron or a layer?"
     equations = "this equation" if len(unit.equations) == 1 else f"these {len(unit.equations)} equations"
     yield f"  The cell is a layer of {unit.units} units side by side, all with {equations}."
@@ -129,10 +130,10 @@ def _unlike_plain(unit: Unit, plain: Cell) -> Iterator[str]:
     mixing = [m.equation for m in unit.within if m.of_units]
     if mixing:
         verb = "reads" if len(mixing) == 1 else "read"
-        lines.append(f"within a step {_listed(mixing)} {verb} of every unit; there no unit reads another's new value")
+        lines.append(f"within a step {listed(mixing)} {verb} of every unit; there no unit reads another's new value")
     if unit.mixed:
         mixed = [equation.split(" = ")[0] for equation in unit.mixed]
-        lines.append(f"{_listed(mixed)} {'is' if len(mixed) == 1 else 'are'} of no unit alone")
+        lines.append(f"{listed(mixed)} {'is' if len(mixed) == 1 else 'are'} of no unit alone")
     here, there = ([d.name for d in cell.states] for cell in (unit.cell, plain))
     lines += [f"there is no state {name}" for name in there if name not in here]
     lines += [f"there is a state {name}" for name in here if name not in there]
@@ -165,10 +166,4 @@ def _other_dependence(unit: Unit, plain: Cell) -> Iterator[str]:
             "all": f"all of {state}",
         }
         verb = "depends" if len(names) == 1 else "depend"
-        yield f"{_listed(names)} {verb} on {words[now]}; there on {words[then]}"
-
-
-def _listed(words: Iterable[str]) -> str:
-    """`i, f and g`."""
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
+        yield f"{listed(names)} {verb} on {words[now]}; there on {words[then]}"

@@ -8,9 +8,9 @@ Knows nothing of dimensions, cells or files. The text form is `printing.text`, t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from sympy import Basic, Rational
 from sympy.core.symbol import Str
@@ -37,12 +37,12 @@ class Node(Basic):  # type: ignore[misc]  # sympy ships no types
     span: Span | None
     args: tuple[Any, ...]
 
-    def __new__(cls, *args: Any) -> Any:
-        node = Basic.__new__(cls, *args)
+    def __new__(cls, *args: Any) -> Self:
+        node: Self = Basic.__new__(cls, *args)
         node.span = None
         return node
 
-    def at(self, span: Span | None) -> Any:
+    def at(self, span: Span | None) -> Self:
         """The node itself, told where it stands."""
         self.span = span
         return self
@@ -51,6 +51,12 @@ class Node(Basic):  # type: ignore[misc]  # sympy ships no types
     def operands(self) -> tuple[Node, ...]:
         """The nodes below this one, in the written order."""
         return tuple(a for a in self.args if isinstance(a, Node))
+
+    def over(self, operands: Iterable[Node]) -> Node:
+        """The same kind of node over other operands; a name or a number, which has none, is itself."""
+        own = tuple(a for a in self.args if not isinstance(a, Node))
+        made: Node = self.func(*own, *operands) if self.operands else self
+        return made
 
     def __str__(self) -> str:
         from lstm_spec.symbolic.printing import text
@@ -68,8 +74,8 @@ class Name(Node):
 
     __slots__ = ()
 
-    def __new__(cls, name: str | Str) -> Any:
-        return Node.__new__(cls, name if isinstance(name, Str) else Str(name))
+    def __new__(cls, name: str | Str) -> Self:
+        return super().__new__(cls, name if isinstance(name, Str) else Str(name))
 
     @property
     def name(self) -> str:
@@ -83,8 +89,8 @@ class Number(Node):
     __slots__ = ("written",)
     written: str
 
-    def __new__(cls, value: Any, written: str | None = None) -> Any:
-        node = Node.__new__(cls, Rational(value))
+    def __new__(cls, value: Any, written: str | None = None) -> Self:
+        node = super().__new__(cls, Rational(value))
         node.written = str(node.args[0]) if written is None else written
         return node
 
@@ -229,8 +235,8 @@ class Call(Node):
 
     __slots__ = ()
 
-    def __new__(cls, function: str | Str, *args: Node) -> Any:
-        return Node.__new__(cls, function if isinstance(function, Str) else Str(function), *args)
+    def __new__(cls, function: str | Str, *args: Node) -> Self:
+        return super().__new__(cls, function if isinstance(function, Str) else Str(function), *args)
 
     @property
     def function(self) -> str:

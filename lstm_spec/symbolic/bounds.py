@@ -1,6 +1,6 @@
 """A cell → proven ranges of everything that it computes, with the reasons of each proof.
 
-Gates come from the function table alone; states from the structure of their equations (`recurrences`, `growth`). What
+Gates come from the function table alone; states from the structure of their equations (`recurrences`, `growing`). What
 cannot be proven says so, and why. Parameters may be anything here; the compiler's room knows weights.
 """
 
@@ -17,7 +17,8 @@ from lstm_spec.errors import Finding, OptionError, safe
 from lstm_spec.symbolic.algebra import Call, Node, walk
 from lstm_spec.symbolic.assumptions import read_assumptions
 from lstm_spec.symbolic.cell import Cell
-from lstm_spec.symbolic.growth import Growth, find_growth, scale_growth
+from lstm_spec.symbolic.growing import find_growth, scale_growth
+from lstm_spec.symbolic.growth import Growth
 from lstm_spec.symbolic.intervals import EVERYTHING, Interval, number_text
 from lstm_spec.symbolic.ranging import (
     FORMATS,

@@ -78,16 +78,16 @@ def node_of(expr: Expr, symbols: Mapping[Any, Node]) -> Node:
     if expr.is_Rational:
         return number(expr)
     if isinstance(expr, Abs | exp):
-        return Call("abs" if isinstance(expr, Abs) else "exp", node_of(expr.args[0], symbols))  # type: ignore[no-any-return]
+        return Call("abs" if isinstance(expr, Abs) else "exp", node_of(expr.args[0], symbols))
     if isinstance(expr, sign):
         up, down = (_step(side * expr.args[0], symbols) for side in (1, -1))
-        return Subtract(up, down)  # type: ignore[no-any-return]
+        return Subtract(up, down)
     if isinstance(expr, Piecewise):
         return _pieces(list(expr.args), symbols)
     if expr.is_Add:
         return _sum(list(expr.args), symbols)
     if isinstance(expr, Pow) and not (expr.exp.is_Integer and expr.exp > 0):
-        return Divide(Number(1), node_of(1 / expr, symbols))  # type: ignore[no-any-return]
+        return Divide(Number(1), node_of(1 / expr, symbols))
     if isinstance(expr, Pow):
         return reduce(Multiply, [node_of(expr.base, symbols)] * int(expr.exp))
     return _product(expr, symbols)
@@ -115,7 +115,7 @@ def _product(expr: Expr, symbols: Mapping[Any, Node]) -> Node:
 
 
 def _step(expr: Expr, symbols: Mapping[Any, Node]) -> Node:
-    return Call("step", node_of(expr, symbols))  # type: ignore[no-any-return]
+    return Call("step", node_of(expr, symbols))
 
 
 def _pieces(pieces: list[Any], symbols: Mapping[Any, Node]) -> Node:
@@ -165,8 +165,8 @@ def scaled(left: Node, right: Node) -> Node:
     if isinstance(right, Multiply):
         return scaled(scaled(left, right.left), right.right)
     if isinstance(right, Divide):
-        return Divide(scaled(left, right.left), right.right)  # type: ignore[no-any-return]
-    return Multiply(left, right)  # type: ignore[no-any-return]
+        return Divide(scaled(left, right.left), right.right)
+    return Multiply(left, right)
 
 
 def added(left: Node, right: Node) -> Node:
@@ -174,30 +174,30 @@ def added(left: Node, right: Node) -> Node:
     if is_number(left, 0) or is_number(right, 0):
         return right if is_number(left, 0) else left
     if isinstance(right, Negate):
-        return Subtract(left, right.operand)  # type: ignore[no-any-return]
+        return Subtract(left, right.operand)
     if isinstance(right, Add):
         return added(added(left, right.left), right.right)
     if isinstance(right, Subtract):
-        return Subtract(added(left, right.left), right.right)  # type: ignore[no-any-return]
+        return Subtract(added(left, right.left), right.right)
     if isinstance(left, Negate) and not isinstance(left.operand, Number):
-        return Subtract(right, left.operand)  # type: ignore[no-any-return]
-    return Add(left, right)  # type: ignore[no-any-return]
+        return Subtract(right, left.operand)
+    return Add(left, right)
 
 
 def negated(node: Node) -> Node:
     """`-node`; twice negated is itself, and a difference turns round."""
     if isinstance(node, Subtract):
-        return Subtract(node.right, node.left)  # type: ignore[no-any-return]
+        return Subtract(node.right, node.left)
     return node.operand if isinstance(node, Negate) else Negate(node)
 
 
 def number(value: Any) -> Node:
     """An exact number as the language writes it: `-3`, `0.5`, `1 / 6`."""
     if value < 0:
-        return Negate(number(-value))  # type: ignore[no-any-return]
+        return Negate(number(-value))
     if value.is_Integer:
-        return Number(value)  # type: ignore[no-any-return]
+        return Number(value)
     decimal = repr(float(value))
     if Rational(decimal) == value:
-        return Number(value, decimal)  # type: ignore[no-any-return]
-    return Divide(Number(value.p), Number(value.q))  # type: ignore[no-any-return]
+        return Number(value, decimal)
+    return Divide(Number(value.p), Number(value.q))

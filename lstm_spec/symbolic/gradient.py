@@ -82,7 +82,7 @@ def _differentiated(cell: Cell, text: str) -> Cell:
     if backward.unread(equations):
         backward = Backward(cell, keep=True)  # step(z) hides them: `0 * …` reads them
         equations = backward.run()
-    return _assembled(cell, backward.named, equations, backward.parts)
+    return _assembled(cell, backward.names, equations, backward.parts)
 
 
 def _assembled(cell: Cell, named: GradientNames, equations: list[Equation], parts: Mapping[str, str]) -> Cell:

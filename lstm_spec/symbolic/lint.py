@@ -7,11 +7,12 @@ run, and a cell's numbers are not looked at.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from lstm_spec.errors import Finding
+from lstm_spec.phrases import counted, listed
 from lstm_spec.symbolic.algebra import Name, Span, names
 from lstm_spec.symbolic.cell import Cell, Equation
 from lstm_spec.symbolic.normal import Forms
@@ -32,7 +33,7 @@ class LintReport:
 
     def __str__(self) -> str:
         count = len(self.findings)
-        return "\n".join([*map(str, self.findings), f"{count or 'no'} warning{'s' * (count != 1)}"])
+        return "\n".join([*map(str, self.findings), counted(count, "warning") if count else "no warnings"])
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -67,7 +68,7 @@ def find_reused(cell: Cell) -> Iterator[Finding]:
             yield _warning(
                 cell,
                 "reused",
-                f"{parameter} is read {often}: in {_listed(dict.fromkeys(places))}",
+                f"{parameter} is read {often}: in {listed(dict.fromkeys(places))}",
                 equation,
                 node,
                 because="it is one tensor, counted and trained once",
@@ -81,7 +82,7 @@ def find_equal(cell: Cell) -> Iterator[Finding]:
         yield _warning(
             cell,
             "equal",
-            f"{_listed(group)} are the same",
+            f"{listed(group)} are the same",
             cell.defined[group[-1]],
             because=f"each is {cell.defined[group[0]].expression}",
             help="give each its own parameters, or write the one in place of the other",
@@ -105,11 +106,11 @@ def find_ineffective(cell: Cell) -> Iterator[Finding]:
     idle = [d.name for d in cell.inputs if d.name not in used]
     if dead or idle:
         told = [*idle, *(t for e in dead for t in e.targets)]
-        outputs = _listed(cell.outputs)
+        outputs = listed(cell.outputs)
         yield _warning(
             cell,
             "no-effect",
-            f"{_listed(told)} {'has' if len(told) == 1 else 'have'} no effect on {outputs}",
+            f"{listed(told)} {'has' if len(told) == 1 else 'have'} no effect on {outputs}",
             dead[0] if dead else None,
             because=f"nothing that {outputs} is computed from, at this step or before, reads "
             f"{'it' if len(told) == 1 else 'them'}",
@@ -177,12 +178,6 @@ def _plain(name: str) -> str:
 
 def _article(role: str) -> str:
     return {"input": "an input", "next": "a state after the step"}.get(role, f"a {role}")
-
-
-def _listed(words: Iterable[str]) -> str:
-    """`i, f and g`."""
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _warning(

@@ -33,20 +33,20 @@ def turned(node: Node) -> Node:
     if isinstance(node, Transpose):
         return node.operand
     if isinstance(node, Product) and isinstance(node.right, Transpose):
-        return Product(node.right.operand, turned(node.left))  # type: ignore[no-any-return]
+        return Product(node.right.operand, turned(node.left))
     if isinstance(node, Elementwise | Negate) and has_outer(node):
-        return node.func(*(part if isinstance(part, Number) else turned(part) for part in node.operands))  # type: ignore[no-any-return]
-    return Transpose(node)  # type: ignore[no-any-return]
+        return node.over(part if isinstance(part, Number) else turned(part) for part in node.operands)
+    return Transpose(node)
 
 
 def product(left: Node, right: Node) -> Node:
     """`left right`, so that what an outer product meets stays a vector: `(u v^T) B^T` is `u (B v)^T`."""
     if is_outer(left) and isinstance(left, Product):
-        return Product(left.left, turned(product(turned(right), left.right.operands[0])))  # type: ignore[no-any-return]
+        return Product(left.left, turned(product(turned(right), left.right.operands[0])))
     if is_outer(right) and isinstance(right, Product):
-        return Product(product(left, right.left), right.right)  # type: ignore[no-any-return]
+        return Product(product(left, right.left), right.right)
     if isinstance(left, Negate):
         return negated(product(left.operand, right))
     if isinstance(right, Negate):
         return negated(product(left, right.operand))
-    return Product(left, right)  # type: ignore[no-any-return]
+    return Product(left, right)

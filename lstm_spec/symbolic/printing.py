@@ -191,3 +191,9 @@ def shape_text(sizes: Sequence[Any], letters: Sequence[str] = ()) -> str:
     """
     shown = [size_text(size, letters) for size in sizes]
     return shown[0] if len(shown) == 1 else "×".join(f"({s})" if " " in s or "*" in s else s for s in shown)
+
+
+def tuple_text(sizes: Sequence[Any], letters: Sequence[str] = ()) -> str:
+    """The sizes of an array as Python writes a shape, each as `size_text` writes it: `(T, B, n + k)`, `(k,)`."""
+    inside = ", ".join(size_text(size, letters) for size in sizes)
+    return f"({inside},)" if len(sizes) == 1 else f"({inside})"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-from lstm_spec.symbolic.algebra import Add, Call, Join, Name, Node, Number, Product, Subtract, Transpose
+from lstm_spec.symbolic.algebra import Add, Join, Name, Node, Number, Product, Subtract, Transpose
 
 Term = tuple[type, Node]  # how it is added, and what
 
@@ -36,7 +36,7 @@ def join_sums(node: Node, reading: Reading, *, inputs_first: bool) -> Node:
         return join_sums(term, reading, inputs_first=inputs_first)
 
     if not isinstance(node, Add | Subtract):
-        return _rebuilt(node, inner)
+        return node.over(map(inner, node.operands))
     terms = [(sign, inner(term)) for sign, term in _terms(node)]
     by_gate: dict[str, list[Term]] = {}
     for term in terms:
@@ -72,13 +72,13 @@ def _joined(products: list[Any], reading: Reading, inputs_first: bool) -> Node:
         return 1 if is_input == inputs_first else 2
 
     ranked = sorted(products, key=rank)
-    return Product(Name(" ".join(p.left.name for p in ranked)), Join(*(p.right for p in ranked)))  # type: ignore[no-any-return]
+    return Product(Name(" ".join(p.left.name for p in ranked)), Join(*(p.right for p in ranked)))
 
 
 def order_sums(node: Node, reading: Reading) -> Node:
     """`W x + b_W + U h + b_U` → `W x + U h + b_W + b_U`, and numbers after them, wherever a product is in a sum."""
     if not isinstance(node, Add | Subtract):
-        return _rebuilt(node, lambda n: order_sums(n, reading))
+        return node.over(order_sums(operand, reading) for operand in node.operands)
 
     def rank(term: Term) -> int:
         if isinstance(term[1], Number):
@@ -94,18 +94,10 @@ def order_sums(node: Node, reading: Reading) -> Node:
 def turn_products(node: Node, kept: frozenset[str]) -> Node:
     """`W x` → `x W`, vectors being rows and W stored transposed; a matrix in `kept` is not: `x W^T`."""
     if isinstance(node, Product):
-        return Product(turn_products(node.right, kept), turn_products(node.left, kept))  # type: ignore[no-any-return]
+        return Product(turn_products(node.right, kept), turn_products(node.left, kept))
     if isinstance(node, Name) and set(node.name.split(" ")) <= kept:
-        return Transpose(node)  # type: ignore[no-any-return]
-    return _rebuilt(node, lambda n: turn_products(n, kept))
-
-
-def _rebuilt(node: Node, change: Any) -> Node:
-    """The node over changed operands."""
-    if isinstance(node, Name | Number):
-        return node
-    operands = [change(operand) for operand in node.operands]
-    return Call(node.function, *operands) if isinstance(node, Call) else node.func(*operands)  # type: ignore[no-any-return]
+        return Transpose(node)
+    return node.over(turn_products(operand, kept) for operand in node.operands)
 
 
 def _terms(node: Node) -> list[Term]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lstm_spec.errors import Finding, OptionError
-from lstm_spec.symbolic.algebra import Call, Name, Node, Number, Transpose
+from lstm_spec.symbolic.algebra import Name, Node, Transpose
 from lstm_spec.symbolic.cell import Cell, Declaration
 from lstm_spec.symbolic.notation import Notated, notate
 from lstm_spec.symbolic.shapes import matrices
@@ -81,15 +81,10 @@ def rename_cell(notated: Notated) -> Renamed:
     turned = frozenset(columns.signs) & _turned(notated)
 
     def written(node: Node) -> Node:
-        match node:
-            case Name():
-                name = Name(stand_ins[node.name])
-                return Transpose(name) if node.name in turned else name  # type: ignore[no-any-return]
-            case Number():
-                return node
-            case Call():
-                return Call(node.function, *map(written, node.operands))  # type: ignore[no-any-return]
-        return node.func(*map(written, node.operands))  # type: ignore[no-any-return]
+        if isinstance(node, Name):
+            name = Name(stand_ins[node.name])
+            return Transpose(name) if node.name in turned else name
+        return node.over(map(written, node.operands))
 
     def declared(declarations: tuple[Declaration, ...]) -> Iterator[Declaration]:
         for declaration in declarations:

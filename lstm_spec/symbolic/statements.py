@@ -14,6 +14,7 @@ from lark.visitors import Transformer_NonRecursive
 from sympy import Integer, Rational
 
 from lstm_spec.errors import CellError, Finding
+from lstm_spec.phrases import counted
 from lstm_spec.symbolic.algebra import (
     FUNCTIONS,
     Add,
@@ -210,19 +211,19 @@ def _constant(function: str, node: Node) -> Number:
         if inner.right.value != 0:
             written = f"{sign}{top.written}/{inner.right.written}".removeprefix("--")
             value = (-1 if sign else 1) * top.value / inner.right.value
-            return Number(value, written).at(node.span)  # type: ignore[no-any-return]
+            return Number(value, written).at(node.span)
         raise Refused("number", "a division by zero", _at(node), "write a number")
     if isinstance(inner, Number):
-        return Number(-inner.value if sign else inner.value, sign + inner.written).at(node.span)  # type: ignore[no-any-return]
+        return Number(-inner.value if sign else inner.value, sign + inner.written).at(node.span)
     raise Refused("arguments", f"{node} is no number", _at(node), f"{function} takes numbers after its first argument")
 
 
 def _arity(function: str, found: int) -> str:
     wanted = FUNCTIONS[function]
-    parts = [f"{wanted.tensors} tensor{'s' * (wanted.tensors > 1)}"]
+    parts = [counted(wanted.tensors, "tensor")]
     if wanted.numbers:
-        parts.append(f"{wanted.numbers} number{'s' * (wanted.numbers > 1)}")
-    return f"{function} takes {' and '.join(parts)}, not {found} argument{'s' * (found != 1)}"
+        parts.append(counted(wanted.numbers, "number"))
+    return f"{function} takes {' and '.join(parts)}, not {counted(found, 'argument')}"
 
 
 def _unknown_function(function: str, span: Span) -> Refused:

@@ -14,7 +14,8 @@ from lstm_spec.compiler.interpreter import interpret
 from lstm_spec.compiler.lowering import lower
 from lstm_spec.compiler.verifier import verify
 from lstm_spec.errors import SizeError
-from lstm_spec.layers.layer import Layer, symbols
+from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.sizes import symbols
 from lstm_spec.symbolic.cell import Cell
 from lstm_spec.symbolic.language import parse
 from tests.compiler.generated import moderate_cells

@@ -80,7 +80,7 @@ def saved_by_autograd(layer: ls.Layer) -> int:
 
 
 def symbols(layer: ls.Layer) -> dict[Any, Any]:
-    from lstm_spec.layers.layer import symbols as of
+    from lstm_spec.layers.sizes import symbols as of
 
     return of(layer.sizes)
 

@@ -171,6 +171,18 @@ def test_what_no_path_leads_to_has_the_gradient_0() -> None:
     assert {"d_W += 0 * W", "d_b += 0 * b", "d_x = 0 * x"} <= set(lines)
 
 
+def test_a_gradient_that_only_a_step_reads_is_read() -> None:
+    cell = parse("input x[n]\nstate h[k]\nz = step(W x)\nh' = z")
+    lines = [" ".join(line.split()) for line in str(differentiate(cell)).splitlines()]
+    assert lines[lines.index("e_h = d_h + d_y") :] == [
+        "e_h = d_h + d_y",
+        "d_z = 0 * e_h",
+        "d_W += d_z x^T",
+        "d_x = W^T d_z",
+        "d_h' = 0 * d_h",
+    ]
+
+
 def test_a_total_has_no_gradient() -> None:
     cell = parse("input x[n]\nstate h[k]\nh' = tanh(W x + h)\ns += h'")
     with pytest.raises(CellError) as caught:

@@ -16,7 +16,8 @@ from lstm_spec.errors import CellError
 from lstm_spec.symbolic import algebra as a
 from lstm_spec.symbolic.language import parse
 from lstm_spec.symbolic.printing import latex, text
-from tests.strategies import NAMES, OPTIONS, Drawn, cells, expressions, law
+from tests.expressions import NAMES, expressions
+from tests.strategies import OPTIONS, Drawn, cells, law
 
 
 def read(expression: str) -> a.Node:

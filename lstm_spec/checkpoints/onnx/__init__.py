@@ -9,7 +9,10 @@ calls           a node over constants, as a rule sees it
 foldable        a rule for each operator: the shape of what it makes, and how its values follow
 folding         a name → the constant that it stands for, by these rules
 decomposed/     LSTMs written out in simple nodes → operators, and a net under them
+spreading       a state that is spread over its samples → the constants that it comes from
+graphs          a graph → the graphs that its nodes hold and call
 quantized       ONNX Runtime's quantized LSTM, held by its shapes
+operators       a recurrent node → `Operator`, as it uses its constants
 reading         the model → `Tensors`, from all of these: `read_onnx`
 writing         layers and their weights → the bytes of a model: `onnx_model`, `onnx_chains`
 """

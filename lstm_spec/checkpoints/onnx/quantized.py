@@ -10,6 +10,7 @@ from math import prod
 
 from lstm_spec.checkpoints.onnx.scopes import Contents
 from lstm_spec.layers.tensors import Operator
+from lstm_spec.phrases import counted
 
 # ONNX Runtime's docs/ContribOperators.md: W (D, n, 4k) and R (D, k, 4k) of whole numbers, gates as columns.
 QUANTIZED = ("com.microsoft", "DynamicQuantizeLSTM")
@@ -22,6 +23,6 @@ def mark_quantized(operator: Operator, contents: Contents) -> Operator:
     for role in ("W", "R"):
         key, count = operator.tensors.get(role), prod(scales.get(f"{role}_scale", (0,)))
         if key is not None and (tensor := contents.tensors[key]).dtype in ("int8", "uint8"):
-            dtype = f"{tensor.dtype}, {count} scale{'s' * (count != 1)}"
+            dtype = f"{tensor.dtype}, {counted(count, 'scale')}"
             contents.tensors[key] = replace(tensor, dtype=dtype, load=None)
     return replace(operator, declared={**operator.declared, **scales})

@@ -5,7 +5,7 @@ A name is a constant of the file, or made by a node, or given from outside. Noth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -139,6 +139,19 @@ class Contents:
     def miss(self, message: str, where: str, because: str = "", found: str = "") -> None:
         at = " : ".join(filter(None, (safe(self.path, None), where)))
         self.findings.append(Finding("unread", message, at=at, because=because, found=found))
+
+
+def check_names(names: Iterable[object]) -> None:
+    """Raises Malformed for a name that is not UTF-8: protobuf hands it out as bytes where a str is promised."""
+    for name in names:
+        if not isinstance(name, str):
+            raise malformed("protobuf", "a name in the model is not UTF-8 text", found=safe(name))
+
+
+def check_node(node: NodeProto) -> None:
+    """Raises Malformed for a node with such a name."""
+    check_names((node.op_type, node.domain, node.name, *node.input, *node.output))
+    check_names(attribute.name for attribute in node.attribute)
 
 
 def label_of(node: NodeProto) -> str:

@@ -20,7 +20,8 @@ from lstm_spec.cells.recovering import recover_options
 from lstm_spec.conformance.conversion.coupling import find_coupled, other_couplings, tell_coupling, write_out
 from lstm_spec.dialects import Dialect
 from lstm_spec.errors import OptionError
-from lstm_spec.layers.layer import Direction, Layer, Member
+from lstm_spec.layers.layer import Layer, Member
+from lstm_spec.layers.options import Direction
 from lstm_spec.layers.weights import Weights
 
 Array = np.ndarray[Any, Any]

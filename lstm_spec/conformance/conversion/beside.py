@@ -17,6 +17,7 @@ from lstm_spec.conformance.recognition.readings import Reading
 from lstm_spec.errors import safe
 from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.tensors import Operator, Tensors
+from lstm_spec.phrases import begun
 
 Array = np.ndarray[Any, Any]
 STATES = {"initial_h": "h", "initial_c": "c"}
@@ -54,7 +55,7 @@ class Beside:
             words = f"the initial {names} {are} constant and not zero, which no tensor of {to} says"
             yield Loss("initial-state", words + holds)
         if self.lengths is not None:
-            shown = ", ".join(map(str, self.lengths[:MOST_SHOWN])) + ", …" * (self.lengths.size > MOST_SHOWN)
+            shown = begun(self.lengths.tolist(), MOST_SHOWN)
             words = f"every sample ends after its own number of steps ({shown}), which no tensor of {to} says"
             yield Loss("lengths", words + holds)
 

@@ -16,7 +16,8 @@ from typing import Any
 from lstm_spec.conformance.conversion.adapting import Loss
 from lstm_spec.conformance.conversion.beside import NOTHING, Beside
 from lstm_spec.errors import OptionError, safe
-from lstm_spec.layers.layer import Layer, Merge
+from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.options import Merge
 from lstm_spec.layers.weights import Weights
 
 # One segment of a path: `forward_lstm`, `forward_layer`, `fw`, `forward`; or, as this package writes it, `l0_forward`.

@@ -11,6 +11,7 @@ from lstm_spec.conformance.recognition.readings import Reading, place
 from lstm_spec.errors import Finding, TensorError, safe
 from lstm_spec.frameworks import is_known_to_numpy
 from lstm_spec.layers.tensors import Tensor, Tensors
+from lstm_spec.phrases import begun
 
 
 def hold_readable(reading: Reading, tensors: Tensors) -> None:
@@ -18,7 +19,7 @@ def hold_readable(reading: Reading, tensors: Tensors) -> None:
     without = [tensors[name] for name in (*reading.names.values(), *reading.constants) if tensors[name].load is None]
     if without:
         because, help = _why(without, tensors)
-        names = ", ".join(safe(tensor.name, 60) for tensor in without[:5]) + ", …" * (len(without) > 5)
+        names = begun(without, 5, lambda tensor: safe(tensor.name, 60))
         message = f"the values of {names} cannot be read"
         raise TensorError(Finding("values", message, place(tensors, reading.where), because=because, help=help))
 

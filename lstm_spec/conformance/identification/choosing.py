@@ -15,6 +15,7 @@ from lstm_spec.conformance.identification.layouts import MOST_LAYOUTS, Sizes, fi
 from lstm_spec.conformance.identification.steps import Step
 from lstm_spec.errors import Finding, TensorError, safe
 from lstm_spec.layers.tensors import Tensor, Tensors
+from lstm_spec.phrases import shortened
 
 Names = tuple[str, ...]
 OF_CELL = re.compile(r"(?s).*?(_l\d{1,3}(?:_reverse)?)?")
@@ -93,9 +94,7 @@ def _refuse_unknown(tensors: Tensors, at: str | None, only: Collection[str]) -> 
 
 def listed(tensors: Mapping[str, Tensor], most: int = MOST_LISTED) -> str:
     """`kernel (7, 16), bias (16,) and 3 more`."""
-    shown = [f"{safe(name, 40)} {tensors[name].shape}" for name in list(tensors)[:most]]
-    more = f" and {len(tensors) - most} more" if len(tensors) > most else ""
-    return f"{', '.join(shown)}{more}" if shown else "no arrays"
+    return shortened(list(tensors), most, lambda name: f"{safe(name, 40)} {tensors[name].shape}") or "no arrays"
 
 
 def no_layout(tensors: Tensors, step: Step, at: str | None, sets: list[Names], only: Collection[str]) -> TensorError:

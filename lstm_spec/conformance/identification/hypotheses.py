@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from lstm_spec.cells.options import spaced
 from lstm_spec.conformance.identification.layouts import Layout
 
 Array = np.ndarray[Any, Any]
@@ -76,7 +77,7 @@ class Hypothesis:
             **self.layout.axes(),
             "biases added": self.biases if self.layout.biases else "",
             "forget constant": str(self.forget),
-            "coupling": self.coupled.replace("=", " = ").replace("-", " - ") or "none",
+            "coupling": spaced(self.coupled) or "none",
             "gate activation": self.gate,
             "candidate activation": self.candidate,
             "output activation": self.output,

@@ -46,3 +46,8 @@ def limit_of(stored: Iterable[str], step: Any) -> Limit:
 def stored_dtype(tensor: Tensor, array: Any) -> str:
     """What a tensor keeps of its numbers: `bfloat16` too, which is loaded as float32."""
     return tensor.dtype if tensor.dtype in HALVES else str(array.dtype)
+
+
+def error_text(error: float) -> str:
+    """An error for people: `0`, `0.35`, `2e-07`."""
+    return "0" if not error else f"{error:.2g}" if error >= 0.001 else f"{error:.0e}"

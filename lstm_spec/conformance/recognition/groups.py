@@ -21,7 +21,8 @@ from lstm_spec.conformance.recognition.solving import solve
 from lstm_spec.dialects import DIALECTS, Dialect, Packing
 from lstm_spec.dialects.facts import Facts
 from lstm_spec.errors import Finding, safe
-from lstm_spec.layers.layer import Direction, Layer
+from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.options import Direction
 from lstm_spec.layers.tensors import Tensors
 
 LONGEST = 1000  # of a name that is tried

@@ -10,16 +10,15 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
 from lstm_spec.cells.family import LstmOptions, lstm_cell
 from lstm_spec.conformance.recognition.readings import KINDS, Reading
 from lstm_spec.dialects.native import NATIVE
 from lstm_spec.dialects.onnx import ONNX, QUANTIZED_ONNX
 from lstm_spec.dialects.onnx_node import ACTIVATIONS
 from lstm_spec.errors import Finding, safe
-from lstm_spec.layers.layer import Layer, Layout
-from lstm_spec.layers.tensors import Operator
+from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.options import Layout
+from lstm_spec.layers.tensors import Operator, float32_text
 
 ROLES = ("W", "R", "B", "P")
 STATES = ("initial_h", "initial_c")
@@ -178,7 +177,7 @@ def _is_number(value: object) -> bool:
 
 
 def _is_in_range(value: float) -> bool:
-    return SMALLEST <= abs(float(_written(value))) <= LARGEST
+    return SMALLEST <= abs(float(float32_text(value))) <= LARGEST
 
 
 def _directions(attributes: Mapping[str, Any]) -> int:
@@ -195,14 +194,9 @@ def _read_activations(attributes: Mapping[str, Any]) -> list[str]:
     read = []
     for name in _activations(attributes):
         function, defaults = ACTIVATIONS[str(name).lower()]
-        numbers = [_written(next(given[option], default)) for option, default in defaults.items()]
+        numbers = [float32_text(next(given[option], default)) for option, default in defaults.items()]
         read.append(f"{function}({', '.join(numbers)})" if numbers else function)
     return read
-
-
-def _written(value: float) -> str:
-    """The shortest decimal that is the node's float32: 0.2, not 0.200000003."""
-    return np.format_float_positional(np.float32(value), trim="-")
 
 
 def _options(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -212,7 +206,7 @@ def _options(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """
     options: dict[str, Any] = dict(zip(OPTIONS, _read_activations(attributes)[:3], strict=True))
     if "clip" in attributes:
-        options["clip"] = Fraction(_written(attributes["clip"]))
+        options["clip"] = Fraction(float32_text(attributes["clip"]))
     if attributes.get("input_forget"):
         options["coupled"] = "f=1-i"
     return options

@@ -10,14 +10,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sympy import Integer, Symbol
+from sympy import Integer
 
 from lstm_spec.conformance.recognition.readings import Reading, place
 from lstm_spec.conformance.report import Row, shape_text
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.layer import Layer
-from lstm_spec.layers.sizes import LARGEST
+from lstm_spec.layers.sizes import LARGEST, symbols
 from lstm_spec.layers.tensors import Tensors
+from lstm_spec.phrases import shortened
+from lstm_spec.symbolic.cell import letter as symbol
 
 BATCH = "B"  # of constant states: any number, but one
 HIDDEN_SIZES = ("hidden_size", "units")
@@ -76,7 +78,7 @@ def solve(reading: Reading, tensors: Tensors) -> Solution:
     tied = {letter for letter, values in winners.items() if len(values) > 1}
     of_layer = {letter: size for letter, size in sizes.items() if letter != BATCH}
     layer = reading.layer.at(**of_layer) if of_layer else reading.layer
-    numbers = {_symbol(n): v for n, v in sizes.items()}
+    numbers = symbols(sizes)
     rows = tuple(_row(e, numbers) for e in expected)
     at = place(tensors, reading.where)
     findings = [_tie(letter, values, votes, reading, at) for letter, values in winners.items() if letter in tied]
@@ -183,8 +185,8 @@ def _expected(reading: Reading, tensors: Tensors) -> Iterator[Expected]:
         source = reading.names.get(packed.name)
         yield Expected(reading.source_name(packed.name), packed.shape, tensors[source].shape if source else None)
     for name, letters in reading.constants.items():
-        counts = {"D": Integer(reading.layer.directions), "4*k": 4 * _symbol("k")}
-        sizes = tuple(counts.get(s, _symbol(s)) for s in letters)
+        counts = {"D": Integer(reading.layer.directions), "4*k": 4 * symbol("k")}
+        sizes = tuple(counts.get(s, symbol(s)) for s in letters)
         yield Expected(name, sizes, tensors[name].shape)
 
 
@@ -207,7 +209,7 @@ def _count_votes(expected: list[Expected], reading: Reading) -> Votes:
 def _count_sums(expected: list[Expected], votes: Votes) -> None:
     """An axis of n + k votes for n once the other axes have settled k."""
     winners = {letter: votes.winners(letter) for letter in votes.by_letter}
-    known = {_symbol(letter): Integer(values[0]) for letter, values in winners.items() if len(values) == 1}
+    known = symbols({letter: Integer(values[0]) for letter, values in winners.items() if len(values) == 1})
     for one in expected:
         if one.found is None or len(one.found) != len(one.sizes):
             continue
@@ -218,10 +220,6 @@ def _count_sums(expected: list[Expected], votes: Votes) -> None:
                 value = letter - left / left.coeff(letter)
                 if value.is_Integer and 1 <= value <= LARGEST:
                     votes.add(str(letter), int(value), one.name)
-
-
-def _symbol(letter: str) -> Any:
-    return Symbol(letter, integer=True, positive=True)
 
 
 def _linear(size: Any) -> tuple[str, int]:
@@ -249,16 +247,15 @@ def _blame(expected: Expected, row: Row, votes: Votes, at: str) -> Finding:
 def _reason(letter: str, votes: Votes) -> str:
     winners = votes.winners(letter)
     voters = votes.by_letter[letter][winners[0]] if len(winners) == 1 else []
-    return f"{letter} = {winners[0]} from {_listed(voters)}" if voters else ""
+    return f"{letter} = {winners[0]} from {_named(voters)}" if voters else ""
 
 
-def _listed(voters: list[str], most: int = 4) -> str:
-    names = [safe(v, 60) for v in dict.fromkeys(voters)]
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+def _named(voters: list[str]) -> str:
+    return shortened(list(dict.fromkeys(voters)), 4, lambda voter: safe(voter, 60))
 
 
 def _tie(letter: str, winners: list[int], votes: Votes, reading: Reading, at: str) -> Finding:
-    parties = [f"{letter} = {value} from {_listed(votes.by_letter[letter][value])}" for value in winners]
+    parties = [f"{letter} = {value} from {_named(votes.by_letter[letter][value])}" for value in winners]
     return Finding(
         "tie",
         f"the tensors of {safe(reading.where)} do not agree on {letter}, and no side has the majority",

@@ -14,14 +14,12 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
 from lstm_spec.cells.family import LstmOptions, lstm_cell
 from lstm_spec.conformance.recognition.readings import Reading
 from lstm_spec.dialects.tflite import TFLITE
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.layer import Layer
-from lstm_spec.layers.tensors import Operator
+from lstm_spec.layers.tensors import Operator, float32_text
 
 # The dialect's tensors, those of a second direction behind `reverse.`, as the operator's slots call them.
 SLOTS = replace(
@@ -69,7 +67,7 @@ def _options(operator: Operator) -> dict[str, Any]:
         options["coupled"] = "i=1-f"
     for option, name in (("clip_cell", "cell_clip"), ("clip_projection", "proj_clip")):
         if said.get(name, 0.0):
-            options[option] = Fraction(np.format_float_positional(np.float32(said[name]), trim="-"))
+            options[option] = Fraction(float32_text(said[name]))
     return options
 
 

@@ -17,7 +17,8 @@ from lstm_spec.conformance.recognition.solving import solve
 from lstm_spec.dialects import DIALECTS, Dialect
 from lstm_spec.dialects.tf1 import TF1_COUPLED
 from lstm_spec.errors import Finding, OptionError, safe
-from lstm_spec.layers.layer import Layer, Layout
+from lstm_spec.layers.layer import Layer
+from lstm_spec.layers.options import Layout
 from lstm_spec.layers.tensors import Tensors
 
 MOST_ARRAYS = 5  # past it, the orders to try explode

@@ -7,7 +7,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 import lstm_spec as ls
-from tests.checkpoints.onnx.test_decomposed import K, N, info, make
+from tests.checkpoints.onnx.written_out import K, N, info, make
 
 
 def quantized(tmp_path, directions=1, scales=None, **shapes):

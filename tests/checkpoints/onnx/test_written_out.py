@@ -6,22 +6,8 @@ import pytest
 from onnx import TensorProto, helper
 
 import lstm_spec as ls
-from tests.checkpoints.onnx.test_decomposed import (
-    LOOKS,
-    K,
-    N,
-    arrays,
-    cell,
-    hold_step,
-    info,
-    make,
-    model,
-    products,
-    replaced,
-    save,
-    step,
-    unread,
-)
+from tests.checkpoints.onnx.test_decomposed import LOOKS, replaced, unread
+from tests.checkpoints.onnx.written_out import K, N, arrays, cell, hold_step, info, make, model, products, save, step
 
 ONE = {"one": np.array(1, "f4")}
 

@@ -6,7 +6,7 @@ import numpy as np
 
 import lstm_spec as ls
 from lstm_spec.dialects import get
-from tests.checkpoints.onnx.test_decomposed import K, N, arrays, cell, products, save, step
+from tests.checkpoints.onnx.written_out import K, N, arrays, cell, products, save, step
 from tests.conformance.sets import keras_names, torch_names
 
 

@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from lstm_spec.checkpoints.onnx.decomposed.linear_forms import root, worked_out
 from lstm_spec.checkpoints.onnx.folding import DOMAINS
 from lstm_spec.checkpoints.onnx.scopes import Contents, Scope, Value
+from lstm_spec.layers.tensors import float32_text
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -84,7 +83,7 @@ def all_applied(name: str, scope: Scope, contents: Contents) -> Iterator[Applied
         if pattern[0] == made.node.op_type and fits(pattern, own, owner, contents, found):
             numbers = {letter: value for letter, value in found.items() if letter != Z}
             if all(value == 0 or SMALLEST <= abs(value) <= LARGEST for value in numbers.values()):
-                written = {letter: _written(value) for letter, value in numbers.items()}
+                written = {letter: float32_text(value) for letter, value in numbers.items()}
                 yield Applied(function.format(**written), *found[Z])
 
 
@@ -93,7 +92,7 @@ def clipped(name: str, scope: Scope, contents: Contents) -> tuple[str, tuple[Sco
     found: dict[str, Any] = {}
     if not fits(("Clip", Z, "a", "b"), name, scope, contents, found) or not 0 < found["b"] == -found["a"] <= LARGEST:
         return None
-    return _written(found["b"]), found[Z]
+    return float32_text(found["b"]), found[Z]
 
 
 def number(operand: Operand, scope: Scope, contents: Contents) -> float | None:
@@ -164,8 +163,3 @@ def _operands(node: NodeProto, scope: Scope) -> list[Operand]:
             attribute = scope.attribute(node, name)
             operands.append(float(attribute.f) if attribute is not None else default)
     return operands
-
-
-def _written(value: float) -> str:
-    """The shortest decimal that is the float32: 0.2, not 0.200000003."""
-    return np.format_float_positional(np.float32(value), trim="-")
