@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lstm_spec.cells.options import LstmOptions
 from lstm_spec.cells.recovering import recover_options
 from lstm_spec.dialects.expressing import couplings_of, hold_layer, hold_places, packings_of
 from lstm_spec.dialects.packing import Array, PackedTensor, Packing

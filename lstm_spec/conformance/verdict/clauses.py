@@ -18,7 +18,7 @@ from lstm_spec.conformance.verdict.keeping import BARE, PLAIN, Contract, Promise
 from lstm_spec.conformance.verdict.toml_lines import Key, find_lines
 from lstm_spec.dialects import get
 from lstm_spec.errors import CellError, FileError, Finding, OptionError, safe
-from lstm_spec.layers.layer import CHOICES
+from lstm_spec.layers.options import CHOICES
 from lstm_spec.symbolic.cell import Source
 from lstm_spec.symbolic.language import MAX_TEXT, assemble, read_statements
 from lstm_spec.symbolic.shapes import infer
