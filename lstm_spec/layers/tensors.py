@@ -59,7 +59,9 @@ class Tensors(Mapping[str, Tensor]):
     """Tensors by name in the order of their source; `format` is "safetensors", "npz", "onnx", "torch", …
 
     `origin` is the live object or the path for people; `live` the object itself, where there is one.
-    `findings` are what the reader itself has to say (a subgraph it did not enter, say).
+    `findings` are what the reader itself has to say (a subgraph it did not enter, say). `runs` are the places of
+    recurrent layers in the order in which data runs through them, one run for each part that hangs together; none where
+    the source does not say it, as a plain set of tensors does not.
     """
 
     origin: str
@@ -68,6 +70,7 @@ class Tensors(Mapping[str, Tensor]):
     operators: tuple[Operator, ...] = ()
     findings: tuple[Finding, ...] = ()
     live: Any = field(default=None, compare=False, repr=False)
+    runs: tuple[tuple[str, ...], ...] = ()
 
     def __getitem__(self, name: str) -> Tensor:
         return self.by_name[name]

@@ -17,20 +17,19 @@ from lstm_spec.checkpoints.files import File, Malformed, malformed
 from lstm_spec.checkpoints.onnx.declared import declared_shapes
 from lstm_spec.checkpoints.onnx.decomposed.gathering import gather_decomposed
 from lstm_spec.checkpoints.onnx.external import is_missing, location_of
+from lstm_spec.checkpoints.onnx.flow import runs_of
 from lstm_spec.checkpoints.onnx.folding import DOMAINS, add_folded, fold
 from lstm_spec.checkpoints.onnx.initializers import constant_of, sparse_of, tensor_of
+from lstm_spec.checkpoints.onnx.parsing import parse_model
 from lstm_spec.checkpoints.onnx.quantized import QUANTIZED, SCALES, mark_quantized
 from lstm_spec.checkpoints.onnx.scopes import Contents, Made, Scope, Value, label_of
 from lstm_spec.checkpoints.onnx.spreading import spread
-from lstm_spec.checkpoints.onnx.wire import check_parts
-from lstm_spec.errors import Finding, MissingPackageError, safe
+from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.tensors import Operator, Tensors
 
 if TYPE_CHECKING:
     from onnx import FunctionProto, GraphProto, ModelProto, NodeProto
 
-# Protobuf's own limit for a message.
-MAX_BYTES = 2**31 - 1
 MAX_DEPTH = 64
 MAX_SCOPES = 10_000  # graphs and calls of functions that are entered
 LSTM_INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
@@ -47,31 +46,8 @@ ATTRIBUTE_FIELDS = {1: "f", 2: "i", 3: "s", 6: "floats", 7: "ints", 8: "strings"
 def read_onnx(file: File, stream: BufferedReader) -> Tensors:
     """The constants and recurrent operators of a model. Raises Malformed when it is none or contradicts itself."""
     contents = collect(parse_model(file, stream), file)
-    return Tensors(safe(file.path, None), "onnx", contents.tensors, tuple(contents.operators), tuple(contents.findings))
-
-
-def parse_model(file: File, stream: BufferedReader) -> ModelProto:
-    """The message as it is; an empty one is no model, though protobuf and `onnx.load` accept it."""
-    try:
-        from onnx import ModelProto
-    except ImportError:
-        raise MissingPackageError("onnx", "onnx", "reading an ONNX file") from None
-    if file.size > MAX_BYTES:
-        raise malformed("too-large", "the model is larger than protobuf allows", expected=f"at most {MAX_BYTES} bytes")
-    data = stream.read()
-    check_parts(data, ModelProto.DESCRIPTOR)
-    model = ModelProto()
-    try:
-        model.ParseFromString(data)
-    except MemoryError:
-        raise
-    except Exception:  # its words differ from one version of protobuf to the next
-        because = "its bytes are no such protobuf message"
-        raise malformed("protobuf", "the file is not an ONNX model", because=because) from None
-    present = {part.name for part, _ in model.ListFields()}
-    if missing := [part for part in ("ir_version", "opset_import", "graph") if part not in present]:
-        raise malformed("protobuf", "the file is not an ONNX model", because=f"it has no {' and no '.join(missing)}")
-    return model
+    operators, findings = tuple(contents.operators), tuple(contents.findings)
+    return Tensors(safe(file.path, None), "onnx", contents.tensors, operators, findings, runs=runs_of(contents))
 
 
 def collect(model: ModelProto, file: File) -> Contents:
@@ -83,8 +59,8 @@ def collect(model: ModelProto, file: File) -> Contents:
     stack: list[tuple[GraphProto | FunctionProto, Scope]] = [(model.graph, Scope())]
     while stack:
         graph, scope = stack.pop()
-        contents.scopes += 1
-        if contents.scopes > MAX_SCOPES:
+        contents.entered.append((graph, scope))
+        if len(contents.entered) > MAX_SCOPES:
             raise malformed("too-large", "the model has too many graphs", expected=f"at most {MAX_SCOPES}")
         gather(graph, scope, contents)
         stack.extend(reversed(list(_inner_graphs(graph, scope, contents))))
@@ -178,10 +154,10 @@ def gather_operator(node: NodeProto, scope: Scope, contents: Contents) -> None:
         return
     where = contents.place(scope.join(label_of(node)))
     if node.domain in DOMAINS and node.op_type in INPUTS:
-        contents.operators.append(operator_of(node, INPUTS[node.op_type], where, scope, contents))
+        contents.add_operator(operator_of(node, INPUTS[node.op_type], where, scope, contents), node, scope)
     elif (node.domain, node.op_type) == QUANTIZED:
         operator = operator_of(node, (*LSTM_INPUTS, *SCALES), where, scope, contents)
-        contents.operators.append(mark_quantized(operator, contents))
+        contents.add_operator(mark_quantized(operator, contents), node, scope)
     else:
         because = f"only {', '.join(INPUTS)} of the domain ai.onnx are read"
         contents.miss(f"{safe(node.op_type)} of the domain '{safe(node.domain)}' is not read", where, because)
@@ -242,7 +218,7 @@ def _inner_graphs(
             _check_depth(scope)
             path = safe(scope.join(f"{label_of(node)}.{name}"))
             inside = Scope(path, scope, scope.depth + 1, options=scope.options, calls=scope.calls, kind=node.op_type)
-            inside.states = _states(node, inner)
+            inside.states, inside.holder = _states(node, inner), (scope, node)
             yield inner, inside
         if function := contents.functions.get((node.domain, node.op_type)):
             _check_depth(scope)
@@ -263,6 +239,7 @@ def _called(function: FunctionProto, node: NodeProto, scope: Scope, contents: Co
         raise malformed("circle", f"the function {safe(function.name)} calls itself", where=scope.path)
     contents.called.add(key)
     inner = Scope(safe(scope.join(label_of(node))), None, scope.depth + 1, calls=(*scope.calls, key))
+    inner.holder = scope, node
     for number, name in enumerate(function.input):
         given = node.input[number] if number < len(node.input) else ""
         if given:

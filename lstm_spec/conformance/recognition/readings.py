@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from lstm_spec.dialects import Dialect
@@ -70,6 +71,18 @@ class Recognized:
     readings: tuple[Reading, ...]
     findings: tuple[Finding, ...]
     other: tuple[str, ...]
+
+
+def find_turns(readings: Collection[Reading], tensors: Tensors) -> dict[str, tuple[int, int]]:
+    """By its place, in which run of the source a layer stands, and where in it: of those that have an order among them.
+
+    A layer that stands by itself beside others has none.
+    """
+    turns = {where: (run, turn) for run, places in enumerate(tensors.runs) for turn, where in enumerate(places)}
+    own = {reading.where: reading.operator.where if reading.operator else reading.where for reading in readings}
+    found = {where: turns[place] for where, place in own.items() if place in turns}
+    sizes = Counter(run for run, _ in found.values())
+    return {where: turn for where, turn in found.items() if sizes[turn[0]] > 1 or len(readings) == 1}
 
 
 def assumptions(reading: Reading, layer: Layer, tensors: Tensors) -> tuple[str, ...]:
