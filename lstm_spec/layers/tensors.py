@@ -61,7 +61,8 @@ class Tensors(Mapping[str, Tensor]):
     `origin` is the live object or the path for people; `live` the object itself, where there is one.
     `findings` are what the reader itself has to say (a subgraph it did not enter, say). `runs` are the places of
     recurrent layers in the order in which data runs through them, one run for each part that hangs together; none where
-    the source does not say it, as a plain set of tensors does not.
+    the source does not say it, as a plain set of tensors does not. Without `wired` they are only a list that the source
+    keeps of its layers.
     """
 
     origin: str
@@ -71,6 +72,7 @@ class Tensors(Mapping[str, Tensor]):
     findings: tuple[Finding, ...] = ()
     live: Any = field(default=None, compare=False, repr=False)
     runs: tuple[tuple[str, ...], ...] = ()
+    wired: bool = True
 
     def __getitem__(self, name: str) -> Tensor:
         return self.by_name[name]

@@ -7,7 +7,7 @@ walk. Keras is not imported, nothing is unpacked to disk, and code that the mode
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from io import BufferedReader
 from typing import Any
 from zipfile import ZipInfo
@@ -118,16 +118,16 @@ def _tensors(source: Source, format: str, contents: Contents, config: Configurat
     claimed = {id(layer) for layer in matched.values()}
     if configured and claimed == {id(layer) for layer in config.layers}:  # every layer of Keras has its tensors
         findings += tuple(_of_another_class(part, origin) for part in parts if part.where not in matched)
-    return Tensors(origin, format, tensors, operators, findings, runs=_runs(parts, matched, contents))
+    runs = (tuple(_in_turn(parts, matched)) or tuple(part.where for part in parts if contents.lists),)
+    wired = any(layer.turn is not None for layer in matched.values())
+    return Tensors(origin, format, tensors, operators, findings, runs=runs, wired=wired)
 
 
-def _runs(parts: tuple[Part, ...], matched: Mapping[str, Described], contents: Contents) -> tuple[tuple[str, ...], ...]:
-    """The cells as data runs through them: so the configuration says, or the lists of an older file, or nobody."""
+def _in_turn(parts: Iterable[Part], matched: Mapping[str, Described]) -> Iterator[str]:
+    """The cells as data runs through them, where the configuration says it."""
     turns = {part.where: matched[part.where].turn for part in parts if part.where in matched}
     said = [(turn, where) for where, turn in turns.items() if turn is not None]
-    if said:
-        return (tuple(where for _, where in sorted(said, key=lambda pair: pair[0])),)
-    return (tuple(part.where for part in parts),) if contents.lists else ()
+    yield from (where for _, where in sorted(said, key=lambda pair: pair[0]))
 
 
 def _of_another_class(part: Part, origin: str) -> Finding:

@@ -12,10 +12,11 @@ source couples and the other does not, as two.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -128,7 +129,7 @@ def _sides(readings: tuple[Reading, ...], tensors: Tensors, *, apart: bool) -> I
             if apart:
                 cell, numbers, kinds = _uncoupled(cell, numbers, kinds)
             parameters = _summed(numbers, kinds, cell, constants)
-            side = replace(_side(piece, member, tensors.origin), cell=_without_biases(cell))
+            side = replace(_side(piece, member, tensors.origin), cell=_without_biases(cell), wired=tensors.wired)
             extras = extras_of(piece, member, says_merge or piece.where in own)
             yield replace(side, parameters=parameters, dtype=dtypes.get(piece.where, of_all), extras=extras)
 
@@ -224,9 +225,20 @@ def _paired(first: list[Side], second: list[Side], *, shared: bool) -> Iterator[
 
     partner = pair_sides(first, second, lambda i, j: pair(i, j).same, gap, shared=shared)
     for i, one in enumerate(first):
-        yield _explained(pair(i, partner[i])) if i in partner else Pair(one, None, {}, ())
-    left = (other for j, other in enumerate(second) if j not in partner.values())
-    yield from (Pair(None, other, {}, ()) for other in left)
+        if i in partner:
+            yield _explained(pair(i, partner[i]), second)
+        else:
+            equal = (other for j, other in enumerate(second) if pair(i, j).same)
+            yield Pair(one, None, {}, tuple(_used_more_than_once(equal)))
+    for j, other in enumerate(second):
+        if j not in partner.values():
+            equal = (one for i, one in enumerate(first) if pair(i, j).same)
+            yield Pair(None, other, {}, tuple(_used_more_than_once(equal)))
+
+
+def _used_more_than_once(equal: Iterable[Side]) -> Iterator[str]:
+    """Of a cell that is left, the one of the other source that is equal to it and has its partner."""
+    yield from (f"equal to {side.label}, which stands beside another" for side in islice(equal, 1))
 
 
 def _compared(one: Side, other: Side) -> Pair:
@@ -240,11 +252,20 @@ def _compared(one: Side, other: Side) -> Pair:
     return Pair(one, other, differences, words, wrong)
 
 
-def _explained(pair: Pair) -> Pair:
-    """With what the difference looks like."""
-    if not pair.first or not pair.second or not pair.wrong:
+def _explained(pair: Pair, second: Iterable[Side]) -> Pair:
+    """With what the difference looks like; a layer whose directions have changed places is told by these."""
+    one, other = pair.first, pair.second
+    if not one or not other or not pair.wrong:
         return pair
-    return replace(pair, words=(*pair.words, *describe_difference(pair.first, pair.second, pair.wrong)))
+    turned = (side for side in second if side.name == (other.called, other.index, not other.reverse))
+    crossed = [f"its numbers are those of {side.label} there" for side in turned if _as_it_reads(one, side)]
+    words = crossed or describe_difference(one, other, pair.wrong)
+    return replace(pair, words=(*pair.words, *words))
+
+
+def _as_it_reads(one: Side, other: Side) -> bool:
+    """Whether both are equal, if the second read in the direction of the first."""
+    return _compared(one, replace(other, reverse=one.reverse)).same
 
 
 def _shapes(side: Side) -> dict[str, tuple[int, ...]]:

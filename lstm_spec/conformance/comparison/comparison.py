@@ -21,9 +21,10 @@ class Side:
     """One cell of a source: where it is, its dialect, and its numbers by our names, the biases of a gate in one.
 
     `layer` is its layer's name, empty where the source has none, and `index` its place in a stack; `called` is the name
-    as both sources spell it. `turn` says in which run of the source data comes to the layer, and when; `listed` is its
-    place in the list of layers. `extras` are what it does beside its equations. `dtype` is that of the file, the
-    narrowest where there are several; `unreadable` says why there are no numbers.
+    as both sources spell it. `turn` says in which run of the source it is, and where in it; `wired` that data runs so.
+    `listed` is its place in the list of layers, which is all that other runs are. `extras` are what it does beside its
+    equations. `dtype` is that of the file, the narrowest where there are several; `unreadable` says why there are no
+    numbers.
     """
 
     where: str
@@ -38,6 +39,7 @@ class Side:
     called: str = ""
     index: int = 0
     turn: tuple[int, int] | None = None
+    wired: bool = True
     listed: int = 0
     extras: Extras = NO_EXTRAS
 

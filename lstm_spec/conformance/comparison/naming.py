@@ -54,7 +54,8 @@ def _prefix(first: set[Words], second: set[Words]) -> tuple[Words, Words]:
     counts = Counter({(none, none): len(first & second)})
     counts.update((none, before) for before in _extra(second, first))
     counts.update((before, none) for before in _extra(first, second))
-    return max(counts, key=lambda pair: (counts[pair], -len(pair[0]) - len(pair[1])))
+    best = max(counts, key=lambda pair: (counts[pair], -len(pair[0]) - len(pair[1])))
+    return best if 2 * counts[best] > min(len(first), len(second)) else (none, none)
 
 
 def _extra(longer: set[Words], shorter: set[Words]) -> Iterator[Words]:

@@ -24,7 +24,8 @@ def pair_sides(
     `same` tells whether two cells are equal, `gap` how far apart the numbers of two cells of one size are. With
     `shared` cells of other sizes are no pair: each is one that only its source has.
     """
-    runs = [_run(sides) for sides in (first, second)]
+    wired = all(side.wired for side in (*first, *second))
+    runs = [_run(sides, wired) for sides in (first, second)]
     partner = _common_run(runs[0], runs[1], same)
 
     def left() -> list[tuple[int, int]]:
@@ -58,11 +59,11 @@ def _unlike(one: Side, other: Side) -> tuple[bool, bool]:
     return not one.fits(other), one.reverse != other.reverse
 
 
-def _run(sides: Sequence[Side]) -> list[int]:
+def _run(sides: Sequence[Side], wired: bool) -> list[int]:
     """The places of the cells in the order of their source, if it has one that holds all of them."""
     if len({side.turn[0] if side.turn else None for side in sides}) != 1 or sides[0].turn is None:
         return []
-    return sorted(range(len(sides)), key=lambda i: (sides[i].turn, sides[i].index, sides[i].reverse))
+    return sorted(range(len(sides)), key=lambda i: sides[i].turn or (0, 0)) if wired else [*range(len(sides))]
 
 
 def _common_run(first: Sequence[int], second: Sequence[int], same: Same) -> dict[int, int]:

@@ -36,7 +36,7 @@ def find_places(pairs: Iterable[Pair]) -> Places:
     every = list(pairs)
     moves = _moves(every)
     both = [(pair.first, pair.second) for pair in every if pair.first and pair.second]
-    ordered = {id(one) for group in _in_one_order(both) for one, _ in group}
+    ordered = set(_ordered(both))
     sides = [pair.first for pair in every if pair.first], [pair.second for pair in every if pair.second]
     kinds = [Counter(map(_kind, own)) for own in sides]
 
@@ -53,6 +53,18 @@ def find_places(pairs: Iterable[Pair]) -> Places:
     return Places(told, tuple(_sentences(moves.values())), tuple(_renamed(told, in_place)))
 
 
+def _ordered(both: Iterable[Two]) -> Iterator[int]:
+    """The identities of the first's cells that an order puts in their places, among all that could stand there.
+
+    Where two stacks of one size have other names, each has an order, and none says which of them is which.
+    """
+    unnamed = [(one, other) for one, other in both if one.name != other.name]
+    every = Counter(_kind(one) for one, _ in unnamed)
+    for group in _in_one_order(both):
+        own = Counter(_kind(one) for one, other in group if one.name != other.name)
+        yield from (id(one) for one, _ in group if own[_kind(one)] == every[_kind(one)])
+
+
 def _kind(side: Side) -> Any:
     return side.sizes, frozenset(side.cell.parameters), side.reverse
 
@@ -60,15 +72,17 @@ def _kind(side: Side) -> Any:
 def _moves(every: list[Pair]) -> dict[int, Move]:
     """By the identity of the first's cell, those of equal cells that stand where others should."""
     equal = [(pair.first, pair.second) for pair in every if pair.first and pair.second and pair.same]
+    strays = {id(one): (one, other) for one, other in _misnamed(every, equal) if not (one.turn and other.turn)}
     moves: dict[int, Move] = {}
-    ordered: set[int] = set()
     for group in _in_one_order(equal):
-        moves |= _moves_in_order(group)
-        ordered |= {id(one) for one, _ in group}
+        own = {id(one) for one, _ in group}
+        wrong = _moves_in_order(group)
+        if not wrong or not own & strays.keys():  # the numbers of a name that moved say nothing of its order
+            moves |= wrong
+            strays = {key: two for key, two in strays.items() if key not in own}
     firsts = {pair.first.name: pair.first for pair in every if pair.first}
-    for one, other in _misnamed(every, equal):
-        if id(one) not in ordered and not (one.turn and other.turn):
-            moves[id(one)] = one.label, firsts[other.name].label if other.name in firsts else other.label
+    for key, (one, other) in strays.items():
+        moves[key] = one.label, firsts[other.name].label if other.name in firsts else other.label
     return moves
 
 
@@ -122,7 +136,7 @@ def _order(side: Side) -> tuple[str, Any]:
 
 def _moves_in_order(cells: list[Two]) -> dict[int, Move]:
     """Those that have another rank in the second source."""
-    wired = all(one.turn and other.turn for one, other in cells)
+    wired = all(side.turn and side.wired for two in cells for side in two)
     cells = sorted(cells, key=lambda two: _rank(two[0], wired))
     ranks = sorted(_rank(other, wired) for _, other in cells)
     return {
@@ -133,7 +147,7 @@ def _moves_in_order(cells: list[Two]) -> dict[int, Move]:
 
 
 def _rank(side: Side, wired: bool) -> tuple[tuple[int, ...], int]:
-    """Its place in the order. Numbers in names follow the list of layers, as Keras numbers them, not the wiring."""
+    """Its place in the order: in the list of layers, where not both are wired. Keras numbers names by that list."""
     if side.turn:
         return (side.turn[1] if wired else side.listed,), side.index
     return split_numbers(side.called)[1], side.index
