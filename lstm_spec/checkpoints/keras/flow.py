@@ -24,8 +24,7 @@ def rank_layers(kind: str, config: Mapping[str, Any], tables: list[Any]) -> list
     nodes = [table.get("inbound_nodes") if type(table) is dict else None for table in tables]
     needs = [list(dict.fromkeys(_referred(node, numbers))) for node in nodes]
     order = follow(_referred(config["output_layers"], numbers), needs.__getitem__)
-    order += [number for number in range(count) if number not in set(order)]
-    turns = dict(zip(order, range(count), strict=True))
+    turns = dict(zip(dict.fromkeys((*order, *range(count))), range(count), strict=True))
     return [turns[number] for number in range(count)]
 
 

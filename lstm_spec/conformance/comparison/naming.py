@@ -1,7 +1,7 @@
 """What two sources call their layers → one spelling for both, and the order that numbers in names say.
 
-`module.encoder` is `encoder`, if all that both have in common is so; `/encoder/LSTM` and `encoder/cell` are, too. The
-names for people stay as they are.
+`module.encoder` is `encoder`, where all names begin so, or most that both have; `/encoder/LSTM` and `encoder/cell` are,
+too. The names for people stay as they are.
 """
 
 from __future__ import annotations
@@ -37,10 +37,18 @@ def split_numbers(called: str) -> tuple[str, tuple[int, ...]]:
 
 
 def _spell(names: Sequence[str]) -> dict[str, Words]:
-    """Each name as words; without the class, unless two names are one then."""
+    """Each name as words, without those that all begin with; without the class, unless two names are one then."""
     whole = {name: tuple(filter(None, re.split("[/.]", name))) for name in names}
+    before = _all_begin_with(list(whole.values())) if len(whole) > 1 else 0
+    whole = {name: words[before:] for name, words in whole.items()}
     short = {name: _without_class(words) for name, words in whole.items()}
     return short if len(set(short.values())) == len(short) else whole
+
+
+def _all_begin_with(names: Sequence[Words]) -> int:
+    """How many words stand before all names; each keeps its last."""
+    shortest = min(len(words) for words in names)
+    return next((at for at in range(shortest) if at == shortest - 1 or len({words[at] for words in names}) > 1), 0)
 
 
 def _without_class(words: Words) -> Words:
