@@ -6,8 +6,11 @@ a file lists its nodes. Layers that nothing joins have no order: each run of val
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from itertools import chain
 from typing import TypeVar
+
+from lstm_spec.layers.tensors import Flow
 
 Value = TypeVar("Value", bound=Hashable)
 
@@ -32,10 +35,16 @@ def follow(outputs: Iterable[Value], needs: Callable[[Value], Iterable[Value]]) 
     return found
 
 
-def find_runs(
-    outputs: Iterable[Value], needs: Callable[[Value], Iterable[Value]], is_input: Callable[[Value], bool]
-) -> list[list[Value]]:
-    """The values that depend on an input, those that hang together as one run; a constant joins nothing."""
+def find_flow(
+    outputs: Iterable[Value],
+    needs: Callable[[Value], Iterable[Value]],
+    is_input: Callable[[Value], bool],
+    layers: Mapping[Value, str],
+) -> Flow:
+    """The order of the layers, by the value that each makes, among all values that depend on an input.
+
+    A constant joins nothing. A layer that no output needs is in no run.
+    """
     joined: dict[Value, Value] = {}
 
     def root(value: Value) -> Value:
@@ -51,6 +60,25 @@ def find_runs(
                 joined[root(part)] = value
     runs: dict[Value, list[Value]] = {}
     for value in order:
-        if value in joined:
+        if value in joined and value in layers:
             runs.setdefault(root(value), []).append(value)
-    return list(runs.values())
+    numbers = {value: number for number, value in enumerate(chain.from_iterable(runs.values()))}
+    behind = _behind(order, needs, numbers)
+    places = tuple(tuple(layers[value] for value in run) for run in runs.values())
+    return Flow(places, {layers[value]: behind[value] for value in numbers})
+
+
+def _behind(
+    order: Iterable[Value], needs: Callable[[Value], Iterable[Value]], numbers: Mapping[Value, int]
+) -> dict[Value, int]:
+    """For each value the layers before it, as bits; what one value has alone is shared with the next."""
+    behind: dict[Value, int] = {}
+    seen: dict[Value, int] = {}  # with the layer itself
+    for value in order:
+        bits = 0
+        for part in needs(value):
+            if more := seen.get(part, 0) & ~bits:
+                bits = bits | more if bits else seen[part]
+        behind[value] = bits
+        seen[value] = bits | 1 << numbers[value] if value in numbers else bits
+    return behind

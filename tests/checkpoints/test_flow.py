@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from lstm_spec.checkpoints import read_tensors
-from lstm_spec.checkpoints.flow import find_runs, follow
+from lstm_spec.checkpoints.flow import find_flow, follow
 from lstm_spec.checkpoints.keras.config import read_configuration
 from tests.checkpoints.onnx.models import R, W, constants
 from tests.checkpoints.tflite.models import UNIDIRECTIONAL, Model, options
@@ -30,10 +30,13 @@ def test_a_circle_is_cut():
 
 def test_constants_join_nothing():
     """`w` is no input; `y` and `z` have nothing in common."""
-    inputs = {"x", "u"}
-    assert find_runs(["y", "z"], needs, inputs.__contains__) == [["x", "c", "b", "a", "y"], ["u", "v", "z"]]
+    inputs, layers = {"x", "u"}, {"c": "C", "a": "A", "y": "Y", "v": "V"}
+    flow = find_flow(["y", "z"], needs, inputs.__contains__, layers)
+    assert flow.runs == (("C", "A", "Y"), ("V",))
+    assert flow.behind == {"C": 0, "A": 0, "Y": 0b11, "V": 0}
     both = {"y": ["x", "w"], "z": ["u", "w"]}
-    assert find_runs(["y", "z"], lambda value: both.get(value, []), inputs.__contains__) == [["x", "y"], ["u", "z"]]
+    apart = find_flow(["y", "z"], lambda value: both.get(value, []), inputs.__contains__, {"y": "Y", "z": "Z"})
+    assert apart.runs == (("Y",), ("Z",))
 
 
 # ---- ONNX ----
@@ -60,16 +63,15 @@ def written(tmp_path, nodes, inputs=("x",), outputs=("out",), functions=()):
 def test_the_list_of_nodes_says_nothing_where_the_wiring_does(tmp_path):
     both = [lstm("left", "x", "l"), lstm("right", "x", "r")]
     joined = helper.make_node("Concat", ["l", "r"], ["out"], axis=-1)
-    assert (
-        written(tmp_path, [*both, joined]).runs == written(tmp_path, [*both[::-1], joined]).runs == (("left", "right"),)
-    )
+    assert written(tmp_path, [*both, joined]).flow.runs == (("left", "right"),)
+    assert written(tmp_path, [*both[::-1], joined]).flow.runs == (("left", "right"),)
     turned = helper.make_node("Concat", ["r", "l"], ["out"], axis=-1)
-    assert written(tmp_path, [*both, turned]).runs == (("right", "left"),)
+    assert written(tmp_path, [*both, turned]).flow.runs == (("right", "left"),)
 
 
 def test_layers_that_nothing_joins_have_no_order(tmp_path):
     nodes = [lstm("one", "x", "y"), lstm("two", "u", "v"), lstm("dead", "x", "unused")]
-    assert written(tmp_path, nodes, ("x", "u"), ("v", "y")).runs == (("two",), ("one",))
+    assert written(tmp_path, nodes, ("x", "u"), ("v", "y")).flow.runs == (("two",), ("one",))
 
 
 def test_graphs_in_nodes_and_functions_are_followed(tmp_path):
@@ -84,8 +86,8 @@ def test_graphs_in_nodes_and_functions_are_followed(tmp_path):
         lstm("last", "chosen", "out"),
     ]
     tensors = written(tmp_path, nodes, ("x", "yes"), functions=[function])
-    assert tensors.runs == (("wrapped/called", "middle", "if.then_branch/inside", "last"),)
-    assert {operator.where for operator in tensors.operators} == set(tensors.runs[0])
+    assert tensors.flow.runs == (("wrapped/called", "middle", "if.then_branch/inside", "last"),)
+    assert {operator.where for operator in tensors.operators} == set(tensors.flow.runs[0])
 
 
 # ---- TFLite ----
@@ -110,7 +112,7 @@ def test_operators_of_tflite(tmp_path):
     path.write_bytes(model.data())
     tensors = read_tensors(path)
     assert [operator.where for operator in tensors.operators] == ["z", "y", "dead"]
-    assert tensors.runs == (("y", "z"),)
+    assert tensors.flow.runs == (("y", "z"),)
 
 
 # ---- Keras ----

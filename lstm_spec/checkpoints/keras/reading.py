@@ -21,7 +21,7 @@ from lstm_spec.checkpoints.keras.json_data import parse_json
 from lstm_spec.checkpoints.keras.names import LISTS, Part, find_parts, in_model_order, match_parts, name_datasets
 from lstm_spec.checkpoints.shapes import check_count
 from lstm_spec.errors import Finding, safe
-from lstm_spec.layers.tensors import Operator, Tensor, Tensors
+from lstm_spec.layers.tensors import Flow, Operator, Tensor, Tensors
 
 METADATA, CONFIG, WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
 MEMBERS = re.compile(rf"{re.escape(METADATA)}|{re.escape(CONFIG)}|{re.escape(WEIGHTS)}|assets/[^\\]*", re.DOTALL)
@@ -118,9 +118,10 @@ def _tensors(source: Source, format: str, contents: Contents, config: Configurat
     claimed = {id(layer) for layer in matched.values()}
     if configured and claimed == {id(layer) for layer in config.layers}:  # every layer of Keras has its tensors
         findings += tuple(_of_another_class(part, origin) for part in parts if part.where not in matched)
-    runs = (tuple(_in_turn(parts, matched)) or tuple(part.where for part in parts if contents.lists),)
-    wired = any(layer.turn is not None for layer in matched.values())
-    return Tensors(origin, format, tensors, operators, findings, runs=runs, wired=wired)
+    wired = tuple(_in_turn(parts, matched))
+    listed = tuple(part.where for part in parts if contents.lists)
+    flow = Flow((wired or listed,), wired=bool(wired), listed=True)
+    return Tensors(origin, format, tensors, operators, findings, flow=flow)
 
 
 def _in_turn(parts: Iterable[Part], matched: Mapping[str, Described]) -> Iterator[str]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from lstm_spec.checkpoints.flow import find_runs
+from lstm_spec.checkpoints.flow import find_flow
 from lstm_spec.checkpoints.onnx.scopes import Contents, Scope, first_output, names_used
+from lstm_spec.layers.tensors import Flow
 
 Value = tuple[int, str]  # the graph that defines it, by `id`, and the first of what its node makes; or an input
 
 
-def runs_of(contents: Contents) -> tuple[tuple[str, ...], ...]:
-    """The places of the operators, those together that data joins; nodes that no output needs are in none."""
+def flow_of(contents: Contents) -> Flow:
+    """The order of the operators, those together that data joins."""
     scopes = {id(scope): scope for _, scope in contents.entered}
     inside: dict[Value, list[Value]] = defaultdict(list)
     outputs: list[Value] = []
@@ -36,9 +37,7 @@ def runs_of(contents: Contents) -> tuple[tuple[str, ...], ...]:
     def is_input(value: Value) -> bool:
         return value[1] not in scopes[value[0]].made
 
-    stands = contents.stands
-    found = (tuple(stands[v] for v in run if v in stands) for run in find_runs(outputs, needs, is_input))
-    return tuple(run for run in found if run)
+    return find_flow(outputs, needs, is_input, contents.stands)
 
 
 def _computed(name: object, scope: Scope) -> Value | None:

@@ -17,7 +17,7 @@ from lstm_spec.checkpoints.files import File, Malformed, malformed
 from lstm_spec.checkpoints.onnx.declared import declared_shapes
 from lstm_spec.checkpoints.onnx.decomposed.gathering import gather_decomposed
 from lstm_spec.checkpoints.onnx.external import is_missing, location_of
-from lstm_spec.checkpoints.onnx.flow import runs_of
+from lstm_spec.checkpoints.onnx.flow import flow_of
 from lstm_spec.checkpoints.onnx.folding import DOMAINS, add_folded, fold
 from lstm_spec.checkpoints.onnx.initializers import constant_of, sparse_of, tensor_of
 from lstm_spec.checkpoints.onnx.parsing import parse_model
@@ -47,7 +47,7 @@ def read_onnx(file: File, stream: BufferedReader) -> Tensors:
     """The constants and recurrent operators of a model. Raises Malformed when it is none or contradicts itself."""
     contents = collect(parse_model(file, stream), file)
     operators, findings = tuple(contents.operators), tuple(contents.findings)
-    return Tensors(safe(file.path, None), "onnx", contents.tensors, operators, findings, runs=runs_of(contents))
+    return Tensors(safe(file.path, None), "onnx", contents.tensors, operators, findings, flow=flow_of(contents))
 
 
 def collect(model: ModelProto, file: File) -> Contents:

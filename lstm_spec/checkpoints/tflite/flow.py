@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from lstm_spec.checkpoints.flow import find_runs
+from lstm_spec.checkpoints.flow import find_flow
 from lstm_spec.checkpoints.tflite.cells import Node
+from lstm_spec.layers.tensors import Flow
 
 
-def find_node_runs(
-    nodes: Iterable[Node], computed: Collection[int], inputs: Collection[int], outputs: Iterable[int]
-) -> list[list[int]]:
-    """The values of one graph that hang together, each by the first of what its operator makes; constants in none."""
+def find_node_flow(
+    nodes: Iterable[Node],
+    computed: Collection[int],
+    inputs: Collection[int],
+    outputs: Iterable[int],
+    layers: Mapping[int, str],
+) -> Flow:
+    """The order of the layers of one graph, by the first of what each makes."""
     makers = {value: node for node in nodes for value in node.outputs}
 
     def made(values: Iterable[int]) -> Iterator[int]:
@@ -20,7 +25,7 @@ def find_node_runs(
     def needs(value: int) -> Iterator[int]:
         return made(makers[value].inputs) if value in makers else iter(())
 
-    return find_runs(made(outputs), needs, lambda value: value in inputs)
+    return find_flow(made(outputs), needs, lambda value: value in inputs, layers)
 
 
 def first_output(node: Node) -> int:

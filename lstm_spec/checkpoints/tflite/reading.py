@@ -21,9 +21,9 @@ from lstm_spec.checkpoints.names import Names
 from lstm_spec.checkpoints.shapes import MAX_TENSORS, check_count, checked_shape
 from lstm_spec.checkpoints.tflite.cells import Node, gated_sums, split_basic
 from lstm_spec.checkpoints.tflite.flatbuffer import FLOAT, INT8, INT32, INT64, UINT8, UINT32, UINT64, Buffer, Table
-from lstm_spec.checkpoints.tflite.flow import find_node_runs, first_output
+from lstm_spec.checkpoints.tflite.flow import find_node_flow, first_output
 from lstm_spec.errors import Finding, safe
-from lstm_spec.layers.tensors import Operator, Tensor, Tensors
+from lstm_spec.layers.tensors import NO_FLOW, Flow, Operator, Tensor, Tensors
 
 MAGIC = b"TFL3"
 VERSION = 3
@@ -87,7 +87,7 @@ class Model:
     findings: list[Finding] = field(default_factory=list)
     names: Names = field(default_factory=Names)
     places: Names = field(default_factory=Names)
-    runs: tuple[tuple[str, ...], ...] = ()
+    flow: Flow = NO_FLOW
 
     def miss(self, message: str, where: str, because: str = "") -> None:
         at = f"{safe(self.file.path, None)} : {where}"
@@ -110,7 +110,7 @@ def read_tflite(file: File, stream: BufferedReader) -> Tensors:
     for number, graph in enumerate(graphs):
         _gather(graph, f"subgraph {number}" if number else "", model)
     operators, findings = tuple(model.operators), tuple(model.findings)
-    return Tensors(safe(file.path, None), "tflite", model.tensors, operators, findings, runs=model.runs)
+    return Tensors(safe(file.path, None), "tflite", model.tensors, operators, findings, flow=model.flow)
 
 
 def _code(table: Table) -> tuple[int, str]:
@@ -144,8 +144,9 @@ def _gather(graph: Table, prefix: str, model: Model) -> None:
             "this looks like a recurrent cell written out in simple operators, and it is not read", where, because
         )
     computed = {number for number, tensor in enumerate(found) if tensor is None}
-    runs = find_node_runs(nodes, computed, graph.integers(1, INT32), graph.integers(2, INT32))
-    model.runs += tuple(run for run in (tuple(stands[v] for v in values if v in stands) for values in runs) if run)
+    if not prefix:
+        inputs, outputs = graph.integers(1, INT32), graph.integers(2, INT32)
+        model.flow = find_node_flow(nodes, computed, inputs, outputs, stands)
 
 
 def _where(node: Node, names: list[str], prefix: str, model: Model) -> str:

@@ -129,7 +129,7 @@ def _sides(readings: tuple[Reading, ...], tensors: Tensors, *, apart: bool) -> I
             if apart:
                 cell, numbers, kinds = _uncoupled(cell, numbers, kinds)
             parameters = _summed(numbers, kinds, cell, constants)
-            side = replace(_side(piece, member, tensors.origin), cell=_without_biases(cell), wired=tensors.wired)
+            side = replace(_side(piece, member, tensors.origin), cell=_without_biases(cell))
             extras = extras_of(piece, member, says_merge or piece.where in own)
             yield replace(side, parameters=parameters, dtype=dtypes.get(piece.where, of_all), extras=extras)
 

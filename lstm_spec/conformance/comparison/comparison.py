@@ -11,6 +11,7 @@ import numpy as np
 from lstm_spec.conformance.comparison.extras import NO_EXTRAS, Extras
 from lstm_spec.conformance.comparison.rounding import Parameter
 from lstm_spec.conformance.recognition.loading import narrowest
+from lstm_spec.conformance.recognition.readings import Turn
 from lstm_spec.display import Displayed
 from lstm_spec.errors import Finding, safe
 from lstm_spec.symbolic.cell import Cell
@@ -21,10 +22,9 @@ class Side:
     """One cell of a source: where it is, its dialect, and its numbers by our names, the biases of a gate in one.
 
     `layer` is its layer's name, empty where the source has none, and `index` its place in a stack; `called` is the name
-    as both sources spell it. `turn` says in which run of the source it is, and where in it; `wired` that data runs so.
-    `listed` is its place in the list of layers, which is all that other runs are. `extras` are what it does beside its
-    equations. `dtype` is that of the file, the narrowest where there are several; `unreadable` says why there are no
-    numbers.
+    as both sources spell it. `turn` is its place in the order of the source, `listed` in the list of its layers.
+    `extras` are what it does beside its equations. `dtype` is that of the file, the narrowest where there are several;
+    `unreadable` says why there are no numbers.
     """
 
     where: str
@@ -38,8 +38,7 @@ class Side:
     layer: str = ""
     called: str = ""
     index: int = 0
-    turn: tuple[int, int] | None = None
-    wired: bool = True
+    turn: Turn | None = None
     listed: int = 0
     extras: Extras = NO_EXTRAS
 

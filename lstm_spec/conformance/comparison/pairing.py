@@ -24,8 +24,7 @@ def pair_sides(
     `same` tells whether two cells are equal, `gap` how far apart the numbers of two cells of one size are. With
     `shared` cells of other sizes are no pair: each is one that only its source has.
     """
-    wired = all(side.wired for side in (*first, *second))
-    runs = [_run(sides, wired) for sides in (first, second)]
+    runs = _runs(first, second)
     partner = _common_run(runs[0], runs[1], same)
 
     def left() -> list[tuple[int, int]]:
@@ -59,11 +58,15 @@ def _unlike(one: Side, other: Side) -> tuple[bool, bool]:
     return not one.fits(other), one.reverse != other.reverse
 
 
-def _run(sides: Sequence[Side], wired: bool) -> list[int]:
-    """The places of the cells in the order of their source, if it has one that holds all of them."""
-    if len({side.turn[0] if side.turn else None for side in sides}) != 1 or sides[0].turn is None:
-        return []
-    return sorted(range(len(sides)), key=lambda i: sides[i].turn or (0, 0)) if wired else [*range(len(sides))]
+def _runs(first: Sequence[Side], second: Sequence[Side]) -> list[list[int]]:
+    """The places of the cells in an order that both sources have of all of them: as they are wired, else as listed."""
+    turns = [[side.turn for side in sides] for sides in (first, second)]
+    said = [turn for own in turns for turn in own if turn]
+    if len(said) < len(first) + len(second) or any(len({turn.run for turn in own if turn}) != 1 for own in turns):
+        return [[], []]
+    if all(turn.wired for turn in said):
+        return [sorted(range(len(own)), key=lambda i: own[i] or said[0]) for own in turns]
+    return [[*range(len(own))] if all(turn.listed for turn in said) else [] for own in turns]
 
 
 def _common_run(first: Sequence[int], second: Sequence[int], same: Same) -> dict[int, int]:

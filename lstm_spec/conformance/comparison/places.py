@@ -120,23 +120,47 @@ def _renames(cells: Iterable[Two]) -> list[str]:
 
 
 def _in_one_order(cells: Iterable[Two]) -> list[list[Two]]:
-    """Cells that both sources have in an order, at least two together, as the first has them."""
+    """Cells that both sources have in an order, at least two together."""
     groups: dict[Any, list[Two]] = {}
     for one, other in cells:
-        said = _order(one), _order(other)
         sizes = () if one.turn and other.turn else (one.sizes, other.sizes)
-        groups.setdefault((*said, one.reverse, other.reverse, sizes), []).append((one, other))
-    return [group for group in groups.values() if len(group) > 1]
+        groups.setdefault((_order(one), _order(other), one.reverse, other.reverse, sizes), []).append((one, other))
+    return [chain for group in groups.values() for chain in _chains(group) if len(chain) > 1]
 
 
 def _order(side: Side) -> tuple[str, Any]:
     """Whose order it is: that of a run of the source, or that of layers whose names differ in numbers alone."""
-    return ("run", side.turn[0]) if side.turn else ("names", split_numbers(side.called)[0])
+    return ("run", side.turn.run) if side.turn else ("names", split_numbers(side.called)[0])
+
+
+def _chains(cells: list[Two]) -> list[list[Two]]:
+    """The cells with an order that is the same on both sides, or, where one is only wired and the other only numbered,
+    those together of which each sees the one before: of layers beside each other any may be listed first.
+    """
+    if _are_wired(cells) or all(not side.turn or side.turn.listed for two in cells for side in two):
+        return [cells]
+    wired = 0 if (turn := cells[0][0].turn) and not turn.listed else 1
+    chains: list[list[Two]] = []
+    for two in sorted(cells, key=lambda two: _rank(two[wired], True)):
+        joined = next((chain for chain in chains if _sees(two[wired], chain[-1][wired])), None)
+        chains += [] if joined is not None else [[two]]
+        if joined is not None:
+            joined.append(two)
+    return chains
+
+
+def _sees(side: Side, other: Side) -> bool:
+    own, before = side.turn, other.turn
+    return own is not None and before is not None and (own == before or own.follows(before))
+
+
+def _are_wired(cells: list[Two]) -> bool:
+    return all(side.turn and side.turn.wired for two in cells for side in two)
 
 
 def _moves_in_order(cells: list[Two]) -> dict[int, Move]:
     """Those that have another rank in the second source."""
-    wired = all(side.turn and side.wired for two in cells for side in two)
+    wired = _are_wired(cells)
     cells = sorted(cells, key=lambda two: _rank(two[0], wired))
     ranks = sorted(_rank(other, wired) for _, other in cells)
     return {
@@ -147,9 +171,9 @@ def _moves_in_order(cells: list[Two]) -> dict[int, Move]:
 
 
 def _rank(side: Side, wired: bool) -> tuple[tuple[int, ...], int]:
-    """Its place in the order: in the list of layers, where not both are wired. Keras numbers names by that list."""
+    """Its place in the order: where not both are wired, in the list of layers, by which Keras numbers names."""
     if side.turn:
-        return (side.turn[1] if wired else side.listed,), side.index
+        return (side.turn.number if wired or not side.turn.listed else side.listed,), side.index
     return split_numbers(side.called)[1], side.index
 
 

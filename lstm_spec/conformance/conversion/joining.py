@@ -15,6 +15,7 @@ from typing import Any
 
 from lstm_spec.conformance.conversion.adapting import Loss
 from lstm_spec.conformance.conversion.beside import NOTHING, Beside
+from lstm_spec.conformance.recognition.readings import Turn
 from lstm_spec.errors import OptionError, safe
 from lstm_spec.layers.layer import Layer, Merge
 from lstm_spec.layers.weights import Weights
@@ -36,8 +37,8 @@ class Piece:
     """A layer as it was read: where, in whose dialect, with its weights; and what was joined to make it.
 
     `losses` are what no target holds; `beside` is what the source computes beside the layer; `half_of` is the place of
-    the layer whose one direction this is, where both are no one layer here; `turn` says in which run of the source it
-    stands, and where in it.
+    the layer whose one direction this is, where both are no one layer here; `turn` is its place in the order of the
+    source.
     """
 
     where: str
@@ -49,7 +50,7 @@ class Piece:
     losses: tuple[Loss, ...] = ()
     beside: Beside = NOTHING
     half_of: str = ""
-    turn: tuple[int, int] | None = None
+    turn: Turn | None = None
 
 
 def join_pieces(pieces: Iterable[Piece], origin: str) -> tuple[Piece, ...]:

@@ -73,16 +73,36 @@ class Recognized:
     other: tuple[str, ...]
 
 
-def find_turns(readings: Collection[Reading], tensors: Tensors) -> dict[str, tuple[int, int]]:
-    """By its place, in which run of the source a layer stands, and where in it: of those that have an order among them.
+@dataclass(frozen=True, slots=True, order=True)
+class Turn:
+    """Where a layer stands in the order of its source: in which run, and its number through all runs.
 
-    A layer that stands by itself beside others has none.
+    `behind`, `wired` and `listed` are those of the source's `Flow`.
     """
-    turns = {where: (run, turn) for run, places in enumerate(tensors.runs) for turn, where in enumerate(places)}
+
+    run: int
+    number: int
+    behind: int = field(default=0, compare=False)
+    wired: bool = field(default=True, compare=False)
+    listed: bool = field(default=False, compare=False)
+
+    def follows(self, other: Turn) -> bool:
+        """Whether it sees what the other puts out."""
+        return bool(self.behind >> other.number & 1)
+
+
+def find_turns(readings: Collection[Reading], tensors: Tensors) -> dict[str, Turn]:
+    """By its place, the turn of each layer that has an order; one that stands by itself beside others has none."""
+    flow = tensors.flow
+    placed = [(run, where) for run, places in enumerate(flow.runs) for where in places]
+    turns = {
+        where: Turn(run, number, flow.behind.get(where, 0), flow.wired, flow.listed)
+        for number, (run, where) in enumerate(placed)
+    }
     own = {reading.where: reading.operator.where if reading.operator else reading.where for reading in readings}
     found = {where: turns[place] for where, place in own.items() if place in turns}
-    sizes = Counter(run for run, _ in found.values())
-    return {where: turn for where, turn in found.items() if sizes[turn[0]] > 1 or len(readings) == 1}
+    sizes = Counter(turn.run for turn in found.values())
+    return {where: turn for where, turn in found.items() if sizes[turn.run] > 1 or len(readings) == 1}
 
 
 def assumptions(reading: Reading, layer: Layer, tensors: Tensors) -> tuple[str, ...]:
