@@ -1,4 +1,4 @@
-"""`lstm-spec compare`: whether two files hold the same recurrent layers, whatever they call and order them."""
+"""`lstm-spec compare`: whether two files hold the same recurrent layers, each in its place, however called."""
 
 from __future__ import annotations
 
