@@ -7,6 +7,7 @@ a file lists its nodes. Layers that nothing joins have no order: each run of val
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from functools import cache
 from itertools import chain
 from typing import TypeVar
 
@@ -43,8 +44,11 @@ def find_flow(
 ) -> Flow:
     """The order of the layers, by the value that each makes, among all values that depend on an input.
 
-    A constant joins nothing. A layer that no output needs is in no run.
+    A constant joins nothing. A layer that no output needs is in no run; one alone is not looked for.
     """
+    if len(layers) < 2:
+        return Flow(tuple((place,) for place in layers.values()))
+    parts_of = cache(lambda value: tuple(needs(value)))
     joined: dict[Value, Value] = {}
 
     def root(value: Value) -> Value:
@@ -52,8 +56,8 @@ def find_flow(
             joined[value] = value = joined[joined[value]]
         return value
 
-    for value in (order := follow(outputs, needs)):
-        parts = [part for part in needs(value) if part in joined]
+    for value in (order := follow(outputs, parts_of)):
+        parts = [part for part in parts_of(value) if part in joined]
         if parts or is_input(value):
             joined[value] = value
             for part in parts:
@@ -63,7 +67,7 @@ def find_flow(
         if value in joined and value in layers:
             runs.setdefault(root(value), []).append(value)
     numbers = {value: number for number, value in enumerate(chain.from_iterable(runs.values()))}
-    behind = _behind(order, needs, numbers)
+    behind = _behind(order, parts_of, numbers)
     places = tuple(tuple(layers[value] for value in run) for run in runs.values())
     return Flow(places, {layers[value]: behind[value] for value in numbers})
 
