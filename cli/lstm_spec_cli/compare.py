@@ -1,4 +1,4 @@
-"""`lstm-spec compare`: whether two files hold the same recurrent layers, whatever they call and order them."""
+"""`lstm-spec compare`: whether two files hold the same recurrent layers, each in its place, however called."""
 
 from __future__ import annotations
 
@@ -44,6 +44,10 @@ def compare(
 
     Exits with 0 when every recurrent cell has its equal in its place in the other file, 1 when one differs, stands in
     another place, is in one file only or could not be compared, 2 when the question was wrong.
+
+    The place is where data comes to the layer, if both files say it: a graph, a Keras configuration, a stack, numbers
+    in the names. Names do not count then. Else it is the name, if both files have it. Cells that neither puts anywhere
+    are paired by their numbers: the answer says so, and exits with 0 when they are equal.
 
     lstm-spec compare model.onnx model.safetensors
 

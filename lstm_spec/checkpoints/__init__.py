@@ -14,6 +14,7 @@ archives    a ZIP archive → its members, held against the file
 shapes      foreign numbers → a shape
 names       names given twice → names given once
 json_data   a stranger's JSON → plain values, bounded before they are parsed
+flow        what is computed from what → the order in which data runs through it
 npy npz safetensors hdf5 keras msgpack onnx tflite torch    the formats, a file or a package each
 opening     the table of readers: any path → `Tensors`
 writing     the table of writers: arrays by name → a file, whole or not at all

@@ -55,11 +55,31 @@ class Operator:
 
 
 @dataclass(frozen=True, slots=True)
+class Flow:
+    """The order in which data runs through the recurrent layers of a source.
+
+    `runs` are their places, one run for each part that hangs together; `behind` has for a place, as bits, the numbers
+    of those whose output it sees, counted through all runs. `wired` tells that the order follows from what reads what;
+    `listed` that the source lists its layers in an order of their own, too, by which they are numbered and loaded, and
+    which is the only one where they are not wired.
+    """
+
+    runs: tuple[tuple[str, ...], ...] = ()
+    behind: Mapping[str, int] = field(default_factory=dict)
+    wired: bool = True
+    listed: bool = False
+
+
+NO_FLOW = Flow()
+
+
+@dataclass(frozen=True, slots=True)
 class Tensors(Mapping[str, Tensor]):
     """Tensors by name in the order of their source; `format` is "safetensors", "npz", "onnx", "torch", …
 
     `origin` is the live object or the path for people; `live` the object itself, where there is one.
-    `findings` are what the reader itself has to say (a subgraph it did not enter, say).
+    `findings` are what the reader itself has to say (a subgraph it did not enter, say). `flow` is the
+    order of its layers, empty where the source does not say it, as a plain set of tensors does not.
     """
 
     origin: str
@@ -68,6 +88,7 @@ class Tensors(Mapping[str, Tensor]):
     operators: tuple[Operator, ...] = ()
     findings: tuple[Finding, ...] = ()
     live: Any = field(default=None, compare=False, repr=False)
+    flow: Flow = NO_FLOW
 
     def __getitem__(self, name: str) -> Tensor:
         return self.by_name[name]

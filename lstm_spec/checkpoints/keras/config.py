@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lstm_spec.checkpoints.files import malformed
+from lstm_spec.checkpoints.keras.flow import rank_layers
 from lstm_spec.errors import safe
 
 # class_name → the kind of operator; a ConvLSTM has the names of an LSTM and other equations.
@@ -35,6 +36,7 @@ class Described:
 
     `names` are those of the models and layers around it and its own, outermost first; `places` the same as the
     groups of a `.weights.h5` are called, which are numbered by class; `declared` the shape that it was built for.
+    `turn` says when data comes to it, by its number in each model around it; None where one of these does not say.
     """
 
     kind: str
@@ -42,6 +44,7 @@ class Described:
     places: tuple[str, ...]
     attributes: Mapping[str, Any]
     declared: tuple[int | None, ...] | None = None
+    turn: tuple[int, ...] | None = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,8 @@ def _walk(
     for part, inside in (("layers", "layers"), ("cells", "cells")):
         if type(config.get(part)) is list:
             tables = _fed_in_a_row(config[part]) if kind == "Sequential" else config[part]
-            yield from _in_order(tables, names, (*places, inside), version)
+            turns = rank_layers(kind, config, tables) if part == "layers" else list(range(len(tables)))
+            yield from _in_order(tables, turns, names, (*places, inside), version)
 
 
 def _fed_in_a_row(tables: list[Any]) -> list[Any]:
@@ -115,14 +119,17 @@ def _of_direction(name: str, prefix: str) -> str:
     return name if not prefix or name.startswith(prefix) else prefix + name.removeprefix("forward_")
 
 
-def _in_order(tables: list[Any], names: tuple[str, ...], places: tuple[str, ...], version: str) -> Iterator[Described]:
+def _in_order(
+    tables: list[Any], turns: list[int] | None, names: tuple[str, ...], places: tuple[str, ...], version: str
+) -> Iterator[Described]:
     """The layers of a model, each under its class' name and its number among those of that class."""
     used: dict[str, int] = {}
-    for table in tables:
+    for index, table in enumerate(tables):
         kind = table.get("class_name") if type(table) is dict else None
         place = snake_case(kind) if type(kind) is str else ""
         number = used[place] = used.get(place, -1) + 1
-        yield from _walk(table, names, (*places, f"{place}_{number}" if number else place), version)
+        for one in _walk(table, names, (*places, f"{place}_{number}" if number else place), version):
+            yield replace(one, turn=(turns[index], *one.turn) if turns is not None and one.turn is not None else None)
 
 
 def _merge(config: Mapping[str, Any]) -> dict[str, str]:

@@ -7,7 +7,7 @@ walk. Keras is not imported, nothing is unpacked to disk, and code that the mode
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import BufferedReader
 from typing import Any
 from zipfile import ZipInfo
@@ -21,7 +21,7 @@ from lstm_spec.checkpoints.keras.config import Configuration, Described, read_co
 from lstm_spec.checkpoints.keras.names import LISTS, Part, find_parts, in_model_order, match_parts, name_datasets
 from lstm_spec.checkpoints.shapes import check_count
 from lstm_spec.errors import Finding, safe
-from lstm_spec.layers.tensors import Operator, Tensor, Tensors
+from lstm_spec.layers.tensors import Flow, Operator, Tensor, Tensors
 
 METADATA, CONFIG, WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
 MEMBERS = re.compile(rf"{re.escape(METADATA)}|{re.escape(CONFIG)}|{re.escape(WEIGHTS)}|assets/[^\\]*", re.DOTALL)
@@ -155,7 +155,17 @@ def _tensors(
     claimed = {id(layer) for layer in matched.values()}
     if configured and claimed == {id(layer) for layer in config.layers}:  # every layer of Keras has its tensors
         findings += tuple(_of_another_class(part, origin) for part in parts if part.where not in matched)
-    return Tensors(origin, format, tensors, operators, findings)
+    wired = tuple(_in_turn(parts, matched))
+    listed = tuple(part.where for part in parts if contents.lists)
+    flow = Flow((wired or listed,), wired=bool(wired), listed=True)
+    return Tensors(origin, format, tensors, operators, findings, flow=flow)
+
+
+def _in_turn(parts: Iterable[Part], matched: Mapping[str, Described]) -> Iterator[str]:
+    """The cells as data runs through them, where the configuration says it."""
+    turns = {part.where: matched[part.where].turn for part in parts if part.where in matched}
+    said = [(turn, where) for where, turn in turns.items() if turn is not None]
+    yield from (where for _, where in sorted(said, key=lambda pair: pair[0]))
 
 
 def _of_another_class(part: Part, origin: str) -> Finding:

@@ -28,7 +28,7 @@ def inner_graphs(
             _check_depth(scope)
             path = safe(scope.join(f"{label_of(node)}.{name}"))
             inside = Scope(path, scope, scope.depth + 1, options=scope.options, calls=scope.calls, kind=node.op_type)
-            inside.states = _states(node, inner)
+            inside.states, inside.holder = _states(node, inner), (scope, node)
             yield inner, inside
         if function := contents.functions.get((node.domain, node.op_type)):
             _check_depth(scope)
@@ -49,6 +49,7 @@ def _called(function: FunctionProto, node: NodeProto, scope: Scope, contents: Co
         raise malformed("circle", f"the function {safe(function.name)} calls itself", where=scope.path)
     contents.called.add(key)
     inner = Scope(safe(scope.join(label_of(node))), None, scope.depth + 1, calls=(*scope.calls, key))
+    inner.holder = scope, node
     for number, name in enumerate(function.input):
         given = node.input[number] if number < len(node.input) else ""
         if given:

@@ -38,10 +38,10 @@ def gather_operator(node: NodeProto, scope: Scope, contents: Contents) -> None:
         return
     where = contents.place(scope.join(label_of(node)))
     if node.domain in DOMAINS and node.op_type in INPUTS:
-        contents.operators.append(operator_of(node, INPUTS[node.op_type], where, scope, contents))
+        contents.add_operator(operator_of(node, INPUTS[node.op_type], where, scope, contents), node, scope)
     elif (node.domain, node.op_type) == QUANTIZED:
         operator = operator_of(node, (*LSTM_INPUTS, *SCALES), where, scope, contents)
-        contents.operators.append(mark_quantized(operator, contents))
+        contents.add_operator(mark_quantized(operator, contents), node, scope)
     else:
         because = f"only {', '.join(INPUTS)} of the domain ai.onnx are read"
         contents.miss(f"{safe(node.op_type)} of the domain '{safe(node.domain)}' is not read", where, because)

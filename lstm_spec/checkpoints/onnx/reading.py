@@ -15,51 +15,27 @@ from lstm_spec.checkpoints.files import File, malformed
 from lstm_spec.checkpoints.onnx.declared import declared_shapes
 from lstm_spec.checkpoints.onnx.decomposed.gathering import gather_decomposed
 from lstm_spec.checkpoints.onnx.external import is_missing, location_of
+from lstm_spec.checkpoints.onnx.flow import flow_of
 from lstm_spec.checkpoints.onnx.folding import DOMAINS
 from lstm_spec.checkpoints.onnx.graphs import inner_graphs
 from lstm_spec.checkpoints.onnx.initializers import constant_of, sparse_of, tensor_of
 from lstm_spec.checkpoints.onnx.operators import gather_operator, report_unread
+from lstm_spec.checkpoints.onnx.parsing import parse_model
 from lstm_spec.checkpoints.onnx.scopes import Contents, Made, Scope, check_names, check_node
-from lstm_spec.checkpoints.onnx.wire import check_parts
-from lstm_spec.errors import Finding, MissingPackageError, safe
+from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.tensors import Tensors
 
 if TYPE_CHECKING:
     from onnx import FunctionProto, GraphProto, ModelProto, NodeProto
 
-# Protobuf's own limit for a message.
-MAX_BYTES = 2**31 - 1
 MAX_SCOPES = 10_000  # graphs and calls of functions that are entered
 
 
 def read_onnx(file: File, stream: BufferedReader) -> Tensors:
     """The constants and recurrent operators of a model. Raises Malformed when it is none or contradicts itself."""
     contents = collect(parse_model(file, stream), file)
-    return Tensors(safe(file.path, None), "onnx", contents.tensors, tuple(contents.operators), tuple(contents.findings))
-
-
-def parse_model(file: File, stream: BufferedReader) -> ModelProto:
-    """The message as it is; an empty one is no model, though protobuf and `onnx.load` accept it."""
-    try:
-        from onnx import ModelProto
-    except ImportError:
-        raise MissingPackageError("onnx", "onnx", "reading an ONNX file") from None
-    if file.size > MAX_BYTES:
-        raise malformed("too-large", "the model is larger than protobuf allows", expected=f"at most {MAX_BYTES} bytes")
-    data = stream.read()
-    check_parts(data, ModelProto.DESCRIPTOR)
-    model = ModelProto()
-    try:
-        model.ParseFromString(data)
-    except MemoryError:
-        raise
-    except Exception:  # its words differ from one version of protobuf to the next
-        because = "its bytes are no such protobuf message"
-        raise malformed("protobuf", "the file is not an ONNX model", because=because) from None
-    present = {part.name for part, _ in model.ListFields()}
-    if missing := [part for part in ("ir_version", "opset_import", "graph") if part not in present]:
-        raise malformed("protobuf", "the file is not an ONNX model", because=f"it has no {' and no '.join(missing)}")
-    return model
+    operators, findings = tuple(contents.operators), tuple(contents.findings)
+    return Tensors(safe(file.path, None), "onnx", contents.tensors, operators, findings, flow=flow_of(contents))
 
 
 def collect(model: ModelProto, file: File) -> Contents:
@@ -71,8 +47,8 @@ def collect(model: ModelProto, file: File) -> Contents:
     stack: list[tuple[GraphProto | FunctionProto, Scope]] = [(model.graph, Scope())]
     while stack:
         graph, scope = stack.pop()
-        contents.scopes += 1
-        if contents.scopes > MAX_SCOPES:
+        contents.entered.append((graph, scope))
+        if len(contents.entered) > MAX_SCOPES:
             raise malformed("too-large", "the model has too many graphs", expected=f"at most {MAX_SCOPES}")
         gather(graph, scope, contents)
         stack.extend(reversed(list(inner_graphs(graph, scope, contents))))

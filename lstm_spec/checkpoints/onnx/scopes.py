@@ -45,8 +45,9 @@ class Scope:
     """The names of one graph: each is the key of a constant in `Tensors`, or None where it is computed; and shapes.
 
     In a function, `given` are its inputs, as names of the scope that calls it, and `options` the call's attributes.
-    `kind` is the type of the node that holds the graph, `states` how many values a loop hands on. `values` keeps what
-    has been folded: a `Value`, or the words why a name is none; `forms` the sums that have been followed.
+    `kind` is the type of the node that holds the graph, `states` how many values a loop hands on; `holder` is that node
+    and its own graph. `values` keeps what has been folded: a `Value`, or the words why a name is none; `forms` the sums
+    that have been followed.
     """
 
     path: str = ""
@@ -62,6 +63,7 @@ class Scope:
     calls: tuple[Function, ...] = ()
     kind: str = ""
     states: int = 0
+    holder: tuple[Scope, NodeProto] | None = None
 
     def define(self, name: str, key: str | None) -> None:
         """Raises Malformed when the graph has defined the name before."""
@@ -71,6 +73,12 @@ class Scope:
 
     def owner(self, name: str) -> tuple[Scope, str]:
         """The graph that defines the name, and its name there. Raises Malformed when it means nothing."""
+        if found := self.find(name):
+            return found
+        raise malformed("undefined", f"nothing in the graph defines {safe(name)}", where=self.path)
+
+    def find(self, name: str) -> tuple[Scope, str] | None:
+        """The graph that defines the name, and its name there; None where it means nothing."""
         scope: Scope | None = self
         while scope is not None:
             if name in scope.given:
@@ -79,7 +87,7 @@ class Scope:
             if name in scope.keys:
                 return scope, name
             scope = scope.outer
-        raise malformed("undefined", f"nothing in the graph defines {safe(name)}", where=self.path)
+        return None
 
     def knows(self, name: object) -> bool:
         """Whether the name means something here; in a graph that has not been entered it may be no text."""
@@ -110,7 +118,7 @@ class Scope:
 
 @dataclass(slots=True)
 class Contents:
-    """What has been found so far."""
+    """What has been found so far; `entered` are the graphs, and `stands` says which operator a value comes from."""
 
     path: str
     file: File | None = None
@@ -121,7 +129,8 @@ class Contents:
     called: set[Function] = field(default_factory=set)
     folded: dict[int, tuple[Value, str]] = field(default_factory=dict)
     lacking: dict[str, None] = field(default_factory=dict)
-    scopes: int = 0
+    entered: list[tuple[GraphProto | FunctionProto, Scope]] = field(default_factory=list)
+    stands: dict[tuple[int, str], str] = field(default_factory=dict)
     keys: Names = field(default_factory=Names)
     places: Names = field(default_factory=Names)
 
@@ -129,6 +138,11 @@ class Contents:
         self.tensors[tensor.name] = tensor
         check_count(len(self.tensors))
         return tensor.name
+
+    def add_operator(self, operator: Operator, node: NodeProto, scope: Scope) -> None:
+        """One more recurrent operator, and the node that it is or begins with."""
+        self.operators.append(operator)
+        self.stands[id(scope), first_output(node)] = operator.where
 
     def place(self, label: str) -> str:
         """The path of one more recurrent node, for people."""
@@ -156,7 +170,12 @@ def check_node(node: NodeProto) -> None:
 
 def label_of(node: NodeProto) -> str:
     """The node's name; for one without, its type and what it makes, as in `LSTM:Y`."""
-    return node.name or ":".join((node.op_type, *[name for name in node.output if name][:1]))
+    return node.name or ":".join(filter(None, (node.op_type, first_output(node))))
+
+
+def first_output(node: NodeProto) -> str:
+    """What stands for all that a node makes; empty where it makes nothing."""
+    return next(filter(None, node.output), "")
 
 
 def names_used(node: NodeProto) -> list[str]:

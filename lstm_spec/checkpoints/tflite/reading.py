@@ -21,8 +21,9 @@ from lstm_spec.checkpoints.names import Names
 from lstm_spec.checkpoints.shapes import MAX_TENSORS, check_count, checked_shape
 from lstm_spec.checkpoints.tflite.cells import Node, gated_sums, split_basic
 from lstm_spec.checkpoints.tflite.flatbuffer import FLOAT, INT8, INT32, INT64, UINT8, UINT32, UINT64, Buffer, Table
+from lstm_spec.checkpoints.tflite.flow import find_node_flow, first_output
 from lstm_spec.errors import Finding, safe
-from lstm_spec.layers.tensors import Operator, Tensor, Tensors
+from lstm_spec.layers.tensors import NO_FLOW, Flow, Operator, Tensor, Tensors
 
 MAGIC = b"TFL3"
 VERSION = 3
@@ -86,6 +87,7 @@ class Model:
     findings: list[Finding] = field(default_factory=list)
     names: Names = field(default_factory=Names)
     places: Names = field(default_factory=Names)
+    flow: Flow = NO_FLOW
 
     def miss(self, message: str, where: str, because: str = "") -> None:
         at = f"{safe(self.file.path, None)} : {where}"
@@ -107,7 +109,8 @@ def read_tflite(file: File, stream: BufferedReader) -> Tensors:
         raise malformed("flatbuffer", "the model has no graph")
     for number, graph in enumerate(graphs):
         _gather(graph, f"subgraph {number}" if number else "", model)
-    return Tensors(safe(file.path, None), "tflite", model.tensors, tuple(model.operators), tuple(model.findings))
+    operators, findings = tuple(model.operators), tuple(model.findings)
+    return Tensors(safe(file.path, None), "tflite", model.tensors, operators, findings, flow=model.flow)
 
 
 def _code(table: Table) -> tuple[int, str]:
@@ -120,9 +123,12 @@ def _gather(graph: Table, prefix: str, model: Model) -> None:
     found = [_tensor(table, prefix, model) for table in tables]
     nodes = [_node(table, model, len(found)) for table in graph.children(3, MAX_TENSORS)]
     names = [table.text(3) for table in tables]
+    stands: dict[int, str] = {}
     for node in nodes:
         if node.code in KINDS:
-            model.operators.append(_operator(node, found, _where(node, names, prefix, model), model))
+            where = _where(node, names, prefix, model)
+            model.operators.append(_operator(node, found, where, model))
+            stands[first_output(node)] = where
         elif node.code in OTHER_KINDS:
             where = _where(node, names, prefix, model)
             model.miss(f"{OTHER_KINDS[node.code]} is not read", where, "LSTMs are")
@@ -137,6 +143,10 @@ def _gather(graph: Table, prefix: str, model: Model) -> None:
         model.miss(
             "this looks like a recurrent cell written out in simple operators, and it is not read", where, because
         )
+    computed = {number for number, tensor in enumerate(found) if tensor is None}
+    if not prefix:
+        inputs, outputs = graph.integers(1, INT32), graph.integers(2, INT32)
+        model.flow = find_node_flow(nodes, computed, inputs, outputs, stands)
 
 
 def _where(node: Node, names: list[str], prefix: str, model: Model) -> str:

@@ -1,16 +1,22 @@
 """`compare`: are two sources the same model? Cell by cell, across formats and dialects, every number in its place.
 
-Both are read into our own names, so that gate order, layout and names do not count; each cell of one is held against
-the cell of the other that bears its name, or else is nearest to it. Biases are compared as what they add up to, a
-constant in the equation of the forget gate included; gates that one source couples and the other does not, as two.
+Both are read into our own names, so that gate order and layout do not count. Each cell of one is held against the cell
+of the other that stands in its place: in the order in which data runs through the layers, where both sources say it (a
+graph, a Keras configuration, a stack, layers that are numbered), whatever they are called; else the one of its name;
+else the one that is nearest to it in numbers, and then the result says so. Equal layers in each other's place are
+another model; equal layers under other names, where nothing says a place, are the same one.
+
+Biases are compared as what they add up to, a constant in the equation of the forget gate included; gates that one
+source couples and the other does not, as two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -21,14 +27,16 @@ from lstm_spec.cells.recovering import recover_options
 from lstm_spec.conformance.comparison.comparison import Comparison, Pair, Side
 from lstm_spec.conformance.comparison.extras import extras_of, tell_extras
 from lstm_spec.conformance.comparison.likeness import GATES, describe_difference
-from lstm_spec.conformance.comparison.pairing import find_moved, pair_sides
+from lstm_spec.conformance.comparison.naming import align_names
+from lstm_spec.conformance.comparison.pairing import pair_sides
+from lstm_spec.conformance.comparison.places import find_places
 from lstm_spec.conformance.comparison.rounding import Array, Parameter, agree, largest_gap
 from lstm_spec.conformance.conversion.beside import read_beside
 from lstm_spec.conformance.conversion.coupling import mirror, other_couplings, write_out
 from lstm_spec.conformance.conversion.joining import Piece, join_pieces, unrepeat
 from lstm_spec.conformance.recognition.loading import NARROWEST, load_widened, narrowest
 from lstm_spec.conformance.recognition.reading import choose_readings, solve_reading
-from lstm_spec.conformance.recognition.readings import Reading, is_of_files
+from lstm_spec.conformance.recognition.readings import Reading, find_turns, is_of_files
 from lstm_spec.conformance.recognition.recognizing import recognize
 from lstm_spec.conformance.recognition.sources import open_source
 from lstm_spec.dialects import DIALECTS, get
@@ -54,8 +62,10 @@ def compare(
     """Two sources held against each other; `ls.compare`.
 
     `at` names one layer of each; `dialect` reads both in that dialect only, or each in its own of two; with `shared`
-    cells that only one of them has do not count. Raises FileError when a source cannot be read, TensorError when it
-    holds no LSTM or does not conform, OptionError when `at` is one name.
+    cells that only one of them has do not count. What put two cells together is `by` of each pair: the order of the
+    layers decides before names, names before numbers. Cells that an order or a name puts elsewhere are `moved`, and the
+    sources not the same; pairs by numbers alone are the same, and stand in `renamed`. Raises FileError when a source
+    cannot be read, TensorError when it holds no LSTM or does not conform, OptionError when `at` is one name.
     """
     if isinstance(at, str):
         raise OptionError(Finding("at", "at names one layer of each source", expected=f"at=({at!r}, {at!r})"))
@@ -74,9 +84,10 @@ def compare(
     both = list(zip(chosen, sources, strict=True))
     couples = {_coupling(solve_reading(reading, tensors).cell) for readings, tensors in both for reading in readings}
     sides = [list(_sides(readings, tensors, apart=len(couples) > 1)) for readings, tensors in both]
-    pairs = tuple(_paired(sides[0], sides[1], shared=shared))
+    found = find_places(_paired(*align_names(sides[0], sides[1]), shared=shared))
     told = tuple((side, f) for side, t in zip(SIDES, sources, strict=True) for f in t.findings if is_of_files(f))
-    return Comparison(sources[0].origin, sources[1].origin, pairs, tuple(unread), shared, find_moved(pairs), told)
+    origins = (sources[0].origin, sources[1].origin)
+    return Comparison(*origins, found.pairs, tuple(unread), shared, found.moved, found.renamed, told)
 
 
 def _coupling(cell: Cell) -> str | None:
@@ -90,6 +101,7 @@ def _sides(readings: tuple[Reading, ...], tensors: Tensors, *, apart: bool) -> I
     With `apart`, a gate that is 1 minus another gets weights of its own, where it can.
     """
     pieces, stored, dtypes = [], [], {}
+    turns = find_turns(readings, tensors)
     says_merge = any(reading.operator and "merge_mode" in reading.operator.attributes for reading in readings)
     for reading in readings:
         layer = solve_reading(reading, tensors)
@@ -98,13 +110,14 @@ def _sides(readings: tuple[Reading, ...], tensors: Tensors, *, apart: bool) -> I
             arrays = f"the values of {', '.join(map(safe, hidden))} cannot be read"
         said = reading.operator.attributes if reading.operator else {}
         if isinstance(arrays, str):
-            piece = Piece(reading.where, reading.dialect.name, layer, Weights({}), said)
+            piece = Piece(reading.where, reading.dialect.name, layer, Weights({}), said, turn=turns.get(reading.where))
             for member in layer.members:
                 yield replace(_side(piece, member, tensors.origin), unreadable=arrays)
             continue
         weights = reading.dialect.unpack(arrays, layer)
         beside = read_beside(reading, layer, tensors, next(iter(weights.values())).dtype)
-        piece = Piece(reading.where, reading.dialect.name, layer, weights, said, beside=beside)
+        turn = turns.get(reading.where)
+        piece = Piece(reading.where, reading.dialect.name, layer, weights, said, beside=beside, turn=turn)
         pieces.append(piece)
         stored.append(replace(piece, weights=reading.dialect.unpack(_codes(reading, tensors, dtype), layer)))
         dtypes[reading.where] = dtype
@@ -163,7 +176,7 @@ def _side(piece: Piece, member: Member, origin: str) -> Side:
         parameters={},
         layer="" if piece.where == origin else unrepeat(piece.where),
         index=member.index,
-        height=layer.layers,
+        turn=piece.turn,
     )
 
 
@@ -213,9 +226,20 @@ def _paired(first: list[Side], second: list[Side], *, shared: bool) -> Iterator[
 
     partner = pair_sides(first, second, lambda i, j: pair(i, j).same, gap, shared=shared)
     for i, one in enumerate(first):
-        yield _explained(pair(i, partner[i])) if i in partner else Pair(one, None, {}, ())
-    left = (other for j, other in enumerate(second) if j not in partner.values())
-    yield from (Pair(None, other, {}, ()) for other in left)
+        if i in partner:
+            yield _explained(pair(i, partner[i]), second)
+        else:
+            equal = (other for j, other in enumerate(second) if pair(i, j).same)
+            yield Pair(one, None, {}, tuple(_used_more_than_once(equal)))
+    for j, other in enumerate(second):
+        if j not in partner.values():
+            equal = (one for i, one in enumerate(first) if pair(i, j).same)
+            yield Pair(None, other, {}, tuple(_used_more_than_once(equal)))
+
+
+def _used_more_than_once(equal: Iterable[Side]) -> Iterator[str]:
+    """Of a cell that is left, the one of the other source that is equal to it and has its partner."""
+    yield from (f"equal to {side.label}, which stands beside another" for side in islice(equal, 1))
 
 
 def _compared(one: Side, other: Side) -> Pair:
@@ -229,11 +253,20 @@ def _compared(one: Side, other: Side) -> Pair:
     return Pair(one, other, differences, words, wrong)
 
 
-def _explained(pair: Pair) -> Pair:
-    """With what the difference looks like."""
-    if not pair.first or not pair.second or not pair.wrong:
+def _explained(pair: Pair, second: Iterable[Side]) -> Pair:
+    """With what the difference looks like; a layer whose directions have changed places is told by these."""
+    one, other = pair.first, pair.second
+    if not one or not other or not pair.wrong:
         return pair
-    return replace(pair, words=(*pair.words, *describe_difference(pair.first, pair.second, pair.wrong)))
+    turned = (side for side in second if side.name == (other.called, other.index, not other.reverse))
+    crossed = [f"its numbers are those of {side.label} there" for side in turned if _as_it_reads(one, side)]
+    words = crossed or describe_difference(one, other, pair.wrong)
+    return replace(pair, words=(*pair.words, *words))
+
+
+def _as_it_reads(one: Side, other: Side) -> bool:
+    """Whether both are equal, if the second read in the direction of the first."""
+    return _compared(one, replace(other, reverse=one.reverse)).same
 
 
 def _shapes(side: Side) -> dict[str, tuple[int, ...]]:

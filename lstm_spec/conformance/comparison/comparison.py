@@ -11,6 +11,7 @@ import numpy as np
 from lstm_spec.conformance.comparison.extras import NO_EXTRAS, Extras
 from lstm_spec.conformance.comparison.rounding import Parameter
 from lstm_spec.conformance.recognition.loading import narrowest
+from lstm_spec.conformance.recognition.readings import Turn
 from lstm_spec.display import Displayed
 from lstm_spec.errors import Finding, safe
 from lstm_spec.symbolic.cell import Cell
@@ -20,7 +21,8 @@ from lstm_spec.symbolic.cell import Cell
 class Side:
     """One cell of a source: where it is, its dialect, and its numbers by our names, the biases of a gate in one.
 
-    `layer` is its layer's name, empty where the source has none, and `index` its place in a stack of `height` cells.
+    `layer` is its layer's name, empty where the source has none, and `index` its place in a stack; `called` is the name
+    as both sources spell it. `turn` is its place in the order of the source, `listed` in the list of its layers.
     `extras` are what it does beside its equations. `dtype` is that of the file, the narrowest where there are several;
     `unreadable` says why there are no numbers.
     """
@@ -34,14 +36,20 @@ class Side:
     dtype: str = "float32"
     unreadable: str = ""
     layer: str = ""
+    called: str = ""
     index: int = 0
-    height: int = 1
+    turn: Turn | None = None
+    listed: int = 0
     extras: Extras = NO_EXTRAS
 
     @property
     def name(self) -> tuple[str, int, bool]:
         """What two sources may both call a cell: its layer, and its place in it."""
-        return self.layer, self.index, self.reverse
+        return self.called, self.index, self.reverse
+
+    def fits(self, other: Side) -> bool:
+        """Whether the other has the same parameters and sizes."""
+        return self.sizes == other.sizes and self.cell.parameters == other.cell.parameters
 
     @property
     def label(self) -> str:
@@ -54,7 +62,8 @@ class Pair:
     """Two cells held against each other; `second` is None where the other source has none left.
 
     `differences` are the largest |a - b| by parameter where that is not 0; `wrong` are those that differ by more than
-    rounding; `words` say what differs beside numbers, and what the difference looks like.
+    rounding; `words` say what differs beside numbers, and what the difference looks like. `by` says what put the two
+    together: `order`, `name`, `size` where nothing else fits, else `numbers`.
     """
 
     first: Side | None
@@ -62,6 +71,7 @@ class Pair:
     differences: Mapping[str, float]
     words: tuple[str, ...]
     wrong: tuple[str, ...] = ()
+    by: str = ""
 
     @property
     def is_alone(self) -> bool:
@@ -127,6 +137,7 @@ class Pair:
         return {
             "first": self.first.where if self.first else None,
             "second": self.second.where if self.second else None,
+            "paired_by": self.by or None,
             "same": self.same,
             "verdict": self.verdict,
             "words": [*self.words, *([self.unreadable] if self.unreadable else [])],
@@ -140,9 +151,10 @@ class Pair:
 class Comparison(Displayed):
     """Every cell of two sources; `ok` when each has its equal in its place and nothing recurrent was left out.
 
-    `moved` says of equal cells that they stand where others should, by names that both sources have or in one stack;
-    `unread` is what is recurrent and could not be compared, with the source that has it; `shared` tells that cells
-    which only one source has do not count; `told` is what there is to say of a source's files.
+    `moved` says of equal cells that they stand where others should, by an order or by names that both sources have;
+    `renamed` which cells were paired by their numbers alone, and which against their names; `unread` is what is
+    recurrent and could not be compared, with the source that has it; `shared` tells that cells which only one source
+    has do not count; `told` is what there is to say of a source's files.
     """
 
     first: str
@@ -151,6 +163,7 @@ class Comparison(Displayed):
     unread: tuple[tuple[str, Finding], ...] = ()
     shared: bool = False
     moved: tuple[str, ...] = ()
+    renamed: tuple[str, ...] = ()
     told: tuple[tuple[str, Finding], ...] = ()
 
     @property
@@ -169,7 +182,7 @@ class Comparison(Displayed):
     def _lines(self) -> Iterator[str]:
         for pair in self.pairs:
             yield from pair.lines()
-        yield from (safe(sentence, None) for sentence in self.moved)
+        yield from (safe(sentence, None) for sentence in (*self.renamed, *self.moved))
         for side, finding in self.unread:
             yield f"not compared, in the {side}: {safe(finding.message, None)}"
         for side, finding in self.told:
@@ -200,6 +213,7 @@ class Comparison(Displayed):
             "shared": self.shared,
             "cells": [pair.to_dict() for pair in self.pairs],
             "moved": list(self.moved),
+            "renamed": list(self.renamed),
             "unread": [{"in": side, **finding.to_dict()} for side, finding in self.unread],
             "told": [{"of": side, **finding.to_dict()} for side, finding in self.told],
         }

@@ -1,15 +1,15 @@
-"""Which cell of one source stands beside which of the other, and which of them have changed places.
+"""Which cell of one source stands beside which of the other.
 
-A name that both have says more than a value, and a value more than an order: layers of other names find each other by
-their numbers. Makes no words of what differs.
+Where both say in which order data runs through their layers, that order decides: two runs are laid beside each other as
+far as they are equal. Else a name that both have says more than a value, and a value more than nothing: layers of other
+names find each other by their numbers. Makes no words of what differs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Sequence
 
-from lstm_spec.conformance.comparison.comparison import Pair, Side
+from lstm_spec.conformance.comparison.comparison import Side
 
 Ranked = tuple[tuple[float, ...], int, int]  # the smallest rank first; the places of two cells
 Same = Callable[[int, int], bool]
@@ -24,7 +24,8 @@ def pair_sides(
     `same` tells whether two cells are equal, `gap` how far apart the numbers of two cells of one size are. With
     `shared` cells of other sizes are no pair: each is one that only its source has.
     """
-    partner: dict[int, int] = {}
+    runs = _runs(first, second)
+    partner = _common_run(runs[0], runs[1], same)
 
     def left() -> list[tuple[int, int]]:
         taken = set(partner.values())
@@ -43,66 +44,53 @@ def pair_sides(
         return first[i].index != second[j].index, abs(i - j)
 
     def may(i: int, j: int) -> bool:
-        return not shared or _have_one_size(first[i], second[j])
+        return not shared or first[i].fits(second[j])
 
     take(((), i, j) for i, j in left() if named(i, j) and same(i, j))
     take(((gap(i, j), *place(i, j)), i, j) for i, j in left() if same(i, j))  # or under other names, or moved
-    take(((), i, j) for i, j in left() if named(i, j) and may(i, j))  # what has an equal nowhere
+    take(((), i, j) for i, j in _left_in_turn(runs, partner) if first[i].fits(second[j]))  # what has an equal nowhere
+    take(((), i, j) for i, j in left() if named(i, j) and may(i, j))
     take(((*_unlike(first[i], second[j]), gap(i, j), *place(i, j)), i, j) for i, j in left() if may(i, j))
     return partner
 
 
-def _have_one_size(one: Side, other: Side) -> bool:
-    return one.sizes == other.sizes and one.cell.parameters == other.cell.parameters
-
-
 def _unlike(one: Side, other: Side) -> tuple[bool, bool]:
-    return not _have_one_size(one, other), one.reverse != other.reverse
+    return not one.fits(other), one.reverse != other.reverse
 
 
-# ---- places ----
-
-Move = tuple[str, str]  # a cell of the first, and the one in whose place the second has it
-
-
-def find_moved(pairs: Iterable[Pair]) -> tuple[str, ...]:
-    """What to say of equal cells that stand where others should.
-
-    A name counts where both sources have it, a place in a stack where both are in one; the order of layers that stand
-    apart says nothing.
-    """
-    every = list(pairs)
-    equal = [(pair.first, pair.second) for pair in every if pair.first and pair.second and pair.same]
-    firsts = {pair.first.name: pair.first for pair in every if pair.first}
-    seconds = {pair.second.name for pair in every if pair.second}
-    moves: list[Move] = []
-    stacks: dict[tuple[str, str, bool], list[tuple[Side, Side]]] = {}
-    for one, other in equal:
-        if one.name in seconds and other.name in firsts:
-            moves += [(one.label, firsts[other.name].label)] * (one.name != other.name)
-        elif min(one.height, other.height) > 1:
-            stacks.setdefault((one.layer, other.layer, one.reverse), []).append((one, other))
-    return tuple(_sentences(chain(moves, *map(_moves_in_stack, stacks.values()))))
+def _runs(first: Sequence[Side], second: Sequence[Side]) -> list[list[int]]:
+    """The places of the cells in an order that both sources have of all of them: as they are wired, else as listed."""
+    turns = [[side.turn for side in sides] for sides in (first, second)]
+    said = [turn for own in turns for turn in own if turn]
+    if len(said) < len(first) + len(second) or any(len({turn.run for turn in own if turn}) != 1 for own in turns):
+        return [[], []]
+    if all(turn.wired for turn in said):
+        return [sorted(range(len(own)), key=lambda i: own[i] or said[0]) for own in turns]
+    return [[*range(len(own))] if all(turn.listed for turn in said) else [] for own in turns]
 
 
-def _moves_in_stack(cells: list[tuple[Side, Side]]) -> Iterator[Move]:
-    """Cells of one stack with their partners in another: those that have another rank there."""
-    cells = sorted(cells, key=lambda pair: pair[0].index)
-    ranks = sorted(other.index for _, other in cells)
-    for rank, (one, other) in enumerate(cells):
-        if ranks[rank] != other.index:
-            yield one.label, cells[ranks.index(other.index)][0].label
-
-
-def _sentences(moves: Iterable[Move]) -> Iterator[str]:
-    """`l0 and l1 have changed places`, for each set of cells that do; where they do not among them, each by itself."""
-    groups: list[list[Move]] = []
-    for move in moves:
-        touched = [group for group in groups if {*move} & {*chain(*group)}]
-        groups = [group for group in groups if group not in touched] + [[*chain(*touched), move]]
-    for group in groups:
-        sources, targets = [source for source, _ in group], {target for _, target in group}
-        if {*sources} == targets:
-            yield f"{', '.join(sources[:-1])} and {sources[-1]} have changed places"
+def _common_run(first: Sequence[int], second: Sequence[int], same: Same) -> dict[int, int]:
+    """The most pairs of equal cells that stand in one order on both sides: a longest common subsequence."""
+    lengths = [[0] * (len(second) + 1) for _ in range(len(first) + 1)]
+    for a in range(len(first) - 1, -1, -1):
+        for b in range(len(second) - 1, -1, -1):
+            more = 1 + lengths[a + 1][b + 1] if same(first[a], second[b]) else 0
+            lengths[a][b] = max(more, lengths[a + 1][b], lengths[a][b + 1])
+    pairs: dict[int, int] = {}
+    a = b = 0
+    while a < len(first) and b < len(second):
+        if same(first[a], second[b]) and lengths[a][b] == 1 + lengths[a + 1][b + 1]:
+            pairs[first[a]] = second[b]
+            a, b = a + 1, b + 1
+        elif lengths[a][b] == lengths[a + 1][b]:
+            a += 1
         else:
-            yield from (f"{source} of the first is {target} of the second" for source, target in group)
+            b += 1
+    return pairs
+
+
+def _left_in_turn(runs: Sequence[Sequence[int]], partner: dict[int, int]) -> list[tuple[int, int]]:
+    """What two runs have left, in their order, where it is as much on both sides."""
+    taken = set(partner.values())
+    first, second = [i for i in runs[0] if i not in partner], [j for j in runs[1] if j not in taken]
+    return list(zip(first, second, strict=True)) if len(first) == len(second) else []

@@ -23,7 +23,14 @@ from lstm_spec.conformance.conversion.telling_names import told_by_names
 from lstm_spec.conformance.conversion.unreadable import hold_readable
 from lstm_spec.conformance.recognition.loading import HALVES
 from lstm_spec.conformance.recognition.reading import choose_readings, load_reading
-from lstm_spec.conformance.recognition.readings import Reading, Recognized, assumptions, is_of_files, place
+from lstm_spec.conformance.recognition.readings import (
+    Reading,
+    Recognized,
+    assumptions,
+    find_turns,
+    is_of_files,
+    place,
+)
 from lstm_spec.conformance.recognition.recognizing import recognize
 from lstm_spec.conformance.recognition.sources import open_source
 from lstm_spec.dialects import Dialect, get
@@ -139,6 +146,7 @@ def _pieces(
 ) -> Iterator[Piece]:
     """The layers that are asked for; one that was joined of several may be named too."""
     own = {reading.where for reading in recognized.readings}
+    turns = find_turns(recognized.readings, tensors)
     pieces = []
     for reading in choose_readings(recognized, at if at in own else None, tensors):
         hold_readable(reading, tensors)
@@ -149,7 +157,8 @@ def _pieces(
         told = (*_widened(reading, weights, tensors), *tell_outside(reading.operator, found, holds_options))
         notes = (*(f"assumed {text}" for text in assumed), *told)
         beside = read_beside(reading, found, tensors, next(iter(weights.values())).dtype)
-        pieces.append(Piece(reading.where, reading.dialect.name, found, weights, said, notes, beside=beside))
+        turn = turns.get(reading.where)
+        pieces.append(Piece(reading.where, reading.dialect.name, found, weights, said, notes, beside=beside, turn=turn))
     joined = join_pieces(pieces, tensors.origin)
     if at is None or at in own:
         yield from joined

@@ -15,6 +15,7 @@ from typing import Any
 
 from lstm_spec.conformance.conversion.adapting import Loss
 from lstm_spec.conformance.conversion.beside import NOTHING, Beside
+from lstm_spec.conformance.recognition.readings import Turn
 from lstm_spec.errors import OptionError, safe
 from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.options import Merge
@@ -37,7 +38,8 @@ class Piece:
     """A layer as it was read: where, in whose dialect, with its weights; and what was joined to make it.
 
     `losses` are what no target holds; `beside` is what the source computes beside the layer; `half_of` is the place of
-    the layer whose one direction this is, where both are no one layer here.
+    the layer whose one direction this is, where both are no one layer here; `turn` is its place in the order of the
+    source.
     """
 
     where: str
@@ -49,6 +51,7 @@ class Piece:
     losses: tuple[Loss, ...] = ()
     beside: Beside = NOTHING
     half_of: str = ""
+    turn: Turn | None = None
 
 
 def join_pieces(pieces: Iterable[Piece], origin: str) -> tuple[Piece, ...]:
@@ -157,7 +160,7 @@ def _both(forward: Piece, backward: Piece, where: str) -> Piece:
     turned = {f"l0.reverse.{name.rpartition('.')[2]}": array for name, array in backward.beside.state.items()}
     starts = (*forward.beside.starts, *backward.beside.starts)
     beside = Beside({**forward.beside.state, **turned}, forward.beside.lengths, starts)
-    return Piece(where, forward.dialect, layer, Weights(weights), {}, notes, losses, beside)
+    return Piece(where, forward.dialect, layer, Weights(weights), {}, notes, losses, beside, turn=forward.turn)
 
 
 def _halves(forward: Piece, backward: Piece, where: str) -> Iterator[Piece]:
@@ -190,11 +193,15 @@ def _stacked(pieces: list[Piece], origin: str) -> Iterator[Piece]:
 
 
 def _stands(stack: Mapping[int, Piece]) -> bool:
-    """Whether each layer reads what the one below gives, and all but the widths of their inputs is the same."""
+    """Whether each layer can read what the one below gives, and all but the widths of their inputs is the same."""
     first, *above = layers = [stack[i].layer for i in range(len(stack))]
     if any(layer.layers > 1 or layer.merge != "concat" for layer in layers):
         return False
     if not all(piece.beside.ends_as(stack[0].beside) for piece in stack.values()):
+        return False
+    turns = [stack[index].turn for index in range(len(stack))]
+    said = [turn for turn in turns if turn is not None]
+    if said != sorted(said) or 0 < len(said) < len(turns):  # their names say another order than the source
         return False
     try:
         wanted = first.with_(layers=len(stack))
@@ -221,4 +228,4 @@ def _stack(stack: list[Piece], where: str) -> Piece:
     note = f"{', '.join(safe(piece.where) for piece in stack)} are one stack"
     starts = tuple(name for piece in stack for name in piece.beside.starts)
     beside = Beside(state, stack[0].beside.lengths, starts)
-    return Piece(where, stack[0].dialect, layer, Weights(weights), {}, (*notes, note), (), beside)
+    return Piece(where, stack[0].dialect, layer, Weights(weights), {}, (*notes, note), (), beside, turn=stack[0].turn)

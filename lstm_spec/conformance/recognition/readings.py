@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from lstm_spec.dialects import Dialect
@@ -90,6 +91,38 @@ class Recognized:
 def is_of_files(finding: Finding) -> bool:
     """Whether it tells how a model lies in its files, and nothing of what is in them."""
     return finding.severity != "error" and finding.code in ("index", "no-lstm")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Turn:
+    """Where a layer stands in the order of its source: in which run, and its number through all runs.
+
+    `behind`, `wired` and `listed` are those of the source's `Flow`.
+    """
+
+    run: int
+    number: int
+    behind: int = field(default=0, compare=False)
+    wired: bool = field(default=True, compare=False)
+    listed: bool = field(default=False, compare=False)
+
+    def follows(self, other: Turn) -> bool:
+        """Whether it sees what the other puts out."""
+        return bool(self.behind >> other.number & 1)
+
+
+def find_turns(readings: Collection[Reading], tensors: Tensors) -> dict[str, Turn]:
+    """By its place, the turn of each layer that has an order; one that stands by itself beside others has none."""
+    flow = tensors.flow
+    placed = [(run, where) for run, places in enumerate(flow.runs) for where in places]
+    turns = {
+        where: Turn(run, number, flow.behind.get(where, 0), flow.wired, flow.listed)
+        for number, (run, where) in enumerate(placed)
+    }
+    own = {reading.where: reading.operator.where if reading.operator else reading.where for reading in readings}
+    found = {where: turns[place] for where, place in own.items() if place in turns}
+    sizes = Counter(turn.run for turn in found.values())
+    return {where: turn for where, turn in found.items() if sizes[turn.run] > 1 or len(readings) == 1}
 
 
 def assumptions(reading: Reading, layer: Layer, tensors: Tensors) -> tuple[str, ...]:

@@ -71,12 +71,41 @@ def test_a_layer_that_stands_where_another_stood():
     assert str(comparison).endswith("not the same: 1 of 2 cells are equal")
 
 
-@pytest.mark.parametrize("names", [{"enc": "b", "dec": "a"}, {"enc": "dec", "dec": "out"}, {}])
-def test_layers_of_other_names_find_each_other(names):
+def test_layers_of_other_names_find_each_other():
     given = several("enc.", "dec.")
-    comparison = ls.compare(given, dict(reversed(renamed(given, **names).items())))
+    comparison = ls.compare(given, dict(reversed(renamed(given, enc="b", dec="a").items())))
     assert comparison.ok
-    assert comparison.moved == ()
+    assert str(comparison) == (
+        "enc (pytorch) and b (pytorch): equal to the bit\n"
+        "dec (pytorch) and a (pytorch): equal to the bit\n"
+        "paired by their numbers, for no name and no order that both have says it: "
+        "enc is called b there, dec is called a there\n"
+        "the same: 2 of 2 cells are equal"
+    )
+    assert [cell["paired_by"] for cell in comparison.to_dict()["cells"]] == ["numbers", "numbers"]
+    assert comparison.to_dict()["renamed"] == list(comparison.renamed)
+    same = ls.compare(given, dict(reversed(given.items())))
+    assert (same.ok, same.renamed, same.moved) == (True, (), ())
+    assert [pair.by for pair in same.pairs] == ["name", "name"]
+
+
+def test_a_name_that_both_have_is_not_to_name_another_layer():
+    given = several("enc.", "dec.")
+    comparison = ls.compare(given, renamed(given, enc="dec", dec="out"))
+    assert str(comparison).splitlines()[2:] == [
+        "enc of the first is dec of the second",
+        "dec of the first is out of the second",
+        "not the same: 2 of 2 cells are equal, but not in their places",
+    ]
+    assert not comparison.ok
+
+
+def test_a_name_that_was_given_on_counts_where_only_one_has_more():
+    first, second = several("a."), renamed(several("b.", "a."), a="a")
+    assert (first["a.weight_hh_l0"] == second["b.weight_hh_l0"]).all()
+    comparison = ls.compare(first, second, shared=True)
+    assert comparison.moved == ("a of the first is b of the second",)
+    assert not comparison.ok
 
 
 def test_a_stack_under_another_name_has_its_order():

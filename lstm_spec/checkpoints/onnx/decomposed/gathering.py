@@ -55,7 +55,7 @@ def gather_decomposed(graph: GraphProto | FunctionProto, scope: Scope, contents:
             _miss(cells[0].node, unclear, scope, contents)
             continue
         try:
-            contents.operators.append(_operator(cells[0], scope, contents))
+            contents.add_operator(_operator(cells[0], scope, contents), cells[0].node, scope)
         except Unclear as error:
             _miss(cells[0].node, str(error), scope, contents)
     for node, why in tell_recurrences(graph, seen, told):
