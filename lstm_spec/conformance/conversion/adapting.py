@@ -6,7 +6,7 @@ its own, a coupled gate gets weights. Nothing here is trusted: `converting` runs
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
@@ -54,16 +54,23 @@ class Adapted:
     notes: tuple[str, ...] = ()
 
 
-def adapt_layer(layer: Layer, weights: Mapping[str, Array], to: Dialect, holds_options: bool = False) -> Adapted:
+def adapt_layer(
+    layer: Layer,
+    weights: Mapping[str, Array],
+    to: Dialect,
+    holds_options: bool = False,
+    always: Set[str] = frozenset(),
+) -> Adapted:
     """The layer as `to` can write it; `holds_options` says that its direction has a place too.
 
+    `always` is what no layer of the source is without: where that is all zeros it says nothing, and is left out first.
     Raises OptionError where it can write no layer that computes the same.
     """
     options = recover_options(layer.cell)
     if options is None:  # a cell of its own: only as it is
         return Adapted(tuple(_split(layer, Weights(weights), to)))
     refusals: dict[bool, OptionError] = {}
-    for wanted in _candidates(_coupled(options, layer, weights, to), to, _zeros(options, weights)):
+    for wanted in _candidates(_coupled(options, layer, weights, to), to, _zeros(weights), always):
         target = layer.with_(cell=lstm_cell(wanted))
         change = _Change(options, wanted)
         adapted = Weights({name: array for m in layer.members for name, array in change.apply(m, weights)})
@@ -100,7 +107,7 @@ def _places_biases(to: Dialect, layer: Layer) -> bool:
     return all(name in placed for name in layer.cell.parameters if name.startswith("b_"))
 
 
-def _zeros(options: LstmOptions, weights: Mapping[str, Array]) -> dict[str, Any]:
+def _zeros(weights: Mapping[str, Array]) -> dict[str, Any]:
     """What makes them options without the peepholes, or the bias of a projection, that are all zeros."""
     without: dict[str, Any] = {}
     for option, letters in {"peephole": ("p_", "P_"), "projection_bias": ("b_proj",)}.items():
@@ -120,7 +127,7 @@ def _always(options: LstmOptions, to: Dialect) -> dict[str, Any]:
     return given
 
 
-def _candidates(options: LstmOptions, to: Dialect, zeros: Mapping[str, Any]) -> Iterator[LstmOptions]:
+def _candidates(options: LstmOptions, to: Dialect, zeros: Mapping[str, Any], always: Set[str]) -> Iterator[LstmOptions]:
     """The options that compute the same, the least changed first.
 
     Other biases, another constant in the forget gate, another coupling; with zeros that the target is never without,
@@ -131,6 +138,8 @@ def _candidates(options: LstmOptions, to: Dialect, zeros: Mapping[str, Any]) -> 
     constants = dict.fromkeys((constant, options.forget_bias))
     couplings = [coupled for coupled in other_couplings(options) if to.couples(coupled)] or [options.coupled]
     extras = [_always(options, to), *([dict(zeros)] if zeros else [])]
+    if zeros and zeros.keys() & (always - to.always):
+        extras.reverse()
     for extra, coupled, forget, bias in product(extras, couplings, constants, biases):
         drops = bias == "none" and (options.bias != "none" or "bias" in to.always)
         folds = bias == "none" and (forget != options.forget_bias or (forget and coupled != options.coupled))
@@ -211,14 +220,14 @@ class _Change:
     def _told_of_zeros(self, to: Dialect) -> Iterator[str]:
         """Of peepholes and the bias of a projection that are zeros, added or left out."""
         before, after = self.before, self.after
-        for words, are, had, has in (
-            ("peepholes", "they are", before.peephole != "none", after.peephole != "none"),
-            ("a bias of the projection", "it is", before.projection_bias, after.projection_bias),
-        ):
-            if has and not had:
-                yield f"{to.name} has {words}: {are} zeros"
-            elif had and not has:
-                yield f"{to.name} does not have {words}: {are} all zeros here, and nothing is lost"
+        if after.peephole != before.peephole == "none":
+            yield f"{to.name} has peepholes: they are zeros"
+        if before.peephole != after.peephole == "none":
+            yield "the peepholes are all zeros: they are left out, and nothing is lost"
+        if after.projection_bias and not before.projection_bias:
+            yield f"{to.name} has a bias of the projection: it is zeros"
+        if before.projection_bias and not after.projection_bias:
+            yield "the bias of the projection is all zeros: it is left out, and nothing is lost"
 
 
 def _split(layer: Layer, weights: Weights, to: Dialect) -> Iterator[Part]:

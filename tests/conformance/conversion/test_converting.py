@@ -113,6 +113,19 @@ def test_projection_and_no_bias():
     np.testing.assert_array_equal(bias, np.repeat([0, 0, -1, 0], 4))  # i, j, f, o: TF1 adds 1 to f itself
 
 
+@pytest.mark.parametrize("name", ["onnx", "lasagne", "madmom", "tflite", "onednn", "coreml", "webnn"])
+@pytest.mark.parametrize("kaldi", ["kaldi", "kaldi-fast"])
+def test_zeros_that_kaldi_is_never_without_do_not_stay(name, kaldi):
+    """Peepholes of zeros would be written where peepholes are an option; those of a trained layer are kept."""
+    given = tensors_of(name)
+    there = ls.convert(given, kaldi, dialect=name, allow=ALLOWED)
+    back = ls.convert(there.tensors, name, dialect=kaldi, allow=ALLOWED)
+    assert sorted(back.tensors) == sorted(given)
+    trained = {key: array + ("nonlin" in key or "w_" in key) for key, array in there.tensors.items()}
+    kept = ls.convert(trained, "lstm-spec", dialect=kaldi, allow=ALLOWED)
+    assert {f"l0.p_{gate}" for gate in "ifo"} <= {key.removeprefix("lstm.") for key in kept.tensors}
+
+
 # ---- what cannot be carried ----
 
 LOSSES = {
