@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lstm_spec_cli.layer_options import InDialect, Json
-from lstm_spec_cli.output import Answer, answer_json
+from lstm_spec_cli.output import DOES_NOT_CONFORM, Answer, answer_json
 
 if TYPE_CHECKING:
     from lstm_spec.conformance.conversion.conversion import Conversion
@@ -49,13 +49,21 @@ def convert(
     is written. What the target cannot hold is listed and refused, unless --allow names it. Other recurrent layers, such
     as a GRU, stay behind and are listed.
 
+    Exits with 0 when it is written, 1 when something would be lost that is not allowed, 2 when the question was wrong.
+
     lstm-spec convert model.onnx --to pytorch -o model.safetensors
     """
     import lstm_spec as ls
+    from lstm_spec.errors import OptionError
     from lstm_spec_cli.array_files import refuse_overwriting
 
     refuse_overwriting(output, (file,))
-    conversion = ls.convert(file, to, at=at, dialect=dialect, allow=allow or (), output=output)
+    try:
+        conversion = ls.convert(file, to, at=at, dialect=dialect, allow=allow or (), output=output)
+    except OptionError as error:
+        if error.code != "loss":
+            raise
+        return Answer(remark=str(error), code=DOES_NOT_CONFORM)
     if json:
         return answer_json(conversion)
     return Answer(remark="\n".join(_told(conversion, output)))

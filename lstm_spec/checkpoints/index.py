@@ -25,7 +25,7 @@ MOST_FILES = 10_000
 # That of a model of 92 000 tensors has 9 MB. An entry is a part, and a list of files one more and one for each file.
 MAX_SIZE, MAX_PARTS = 20_000_000, 3 * MAX_TENSORS
 LONGEST = 255
-OF_A_FORMAT = re.compile(r"(?s)(?P<stem>.+?)(?P<suffix>\.\w+)\.index(\.[\w-]+)?\.json")
+OF_A_FORMAT = re.compile(r"(?s)(?P<stem>.+?)(?P<suffix>\.\w+)\.index(?P<variant>\.[\w-]+)?\.json")
 OF_KERAS = re.compile(r"(?s)(?P<stem>.+)\.weights\.json")
 KERAS_SHARD = ".weights.h5"
 
@@ -55,6 +55,14 @@ def suffix_listed(path: str) -> str:
         return KERAS_SHARD
     match = OF_A_FORMAT.fullmatch(name)
     return match["suffix"] if match and match["suffix"].lower() in (*BY_SUFFIX, *SHARED) else ""
+
+
+def whole_beside(path: str) -> str:
+    """The file that holds the model of an index whole, `model.safetensors`; empty where there is none."""
+    match = OF_KERAS.fullmatch(path) or OF_A_FORMAT.fullmatch(path)
+    said = match.groupdict() if match else {}
+    whole = f"{said.get('stem')}{said.get('variant') or ''}{said.get('suffix') or KERAS_SHARD}"
+    return whole if match and os.path.lexists(whole) else ""
 
 
 def read_indexes(paths: Iterable[str]) -> dict[str, Index | FileError]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from glob import glob, has_magic
 
 from lstm_spec.checkpoints.files import blamed_on, malformed
-from lstm_spec.checkpoints.index import MOST_FILES, Index, indexes_beside, read_indexes, suffix_listed
+from lstm_spec.checkpoints.index import MOST_FILES, Index, indexes_beside, read_indexes, suffix_listed, whole_beside
 from lstm_spec.checkpoints.opening import BY_SUFFIX, SHARED, TENSORFLOW, is_checkpoint
 from lstm_spec.checkpoints.remote import is_url, list_remote
 from lstm_spec.checkpoints.shards import Model, model_of, shards_of, stem_of, too_many
@@ -100,15 +100,22 @@ def _models(names: Iterable[str], indexes: Mapping[str, Index | FileError] | Non
         raise malformed("no-files", "there is no checkpoint file here", expected=expected)
     if len(known) > MOST_FILES:
         raise too_many(len(known))
-    by_stem: dict[str, list[str]] = {}
+    by_stem: dict[tuple[str, bool], list[str]] = {}  # a whole file is another model than shards of its name
     for name in known:
         if part := TENSORFLOW.fullmatch(name):  # one of its files stands for all
-            by_stem.setdefault(part["stem"], [name])
+            by_stem.setdefault((part["stem"], False), [name])
         else:
-            by_stem.setdefault(stem_of(name), []).append(name)
+            by_stem.setdefault((stem_of(name), stem_of(name) == name), []).append(name)
     models = []
+    stale: dict[str, list[Index]] = {}
     for path, index in (indexes or {}).items():
-        models.append(Model((path,), broken=index) if isinstance(index, FileError) else model_of(index))
+        if isinstance(index, FileError):
+            models.append(Model((path,), broken=index))
+        elif not (listing := model_of(index)).files and (whole := whole_beside(path)) in known:
+            stale.setdefault(whole, []).append(index)
+        else:
+            models.append(listing)
     listed = {name for model in models for name in model.files}
-    models += [Model(tuple(files)) for files in by_stem.values() if listed.isdisjoint(files)]
+    alone = [tuple(files) for files in by_stem.values() if listed.isdisjoint(files)]
+    models += [Model(files, stale=tuple(stale.get(files[0], ()))) for files in alone]
     return sorted(models, key=lambda model: model.name)

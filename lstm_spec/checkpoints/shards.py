@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 
 from lstm_spec.checkpoints.files import Malformed, malformed
-from lstm_spec.checkpoints.index import MOST_FILES, Index
+from lstm_spec.checkpoints.index import MOST_FILES, Index, whole_beside
 from lstm_spec.checkpoints.listed import HDF5, hold_listed
 from lstm_spec.checkpoints.opening import read_hdf5_shards, read_tensors
 from lstm_spec.checkpoints.remote import is_url
@@ -18,16 +18,21 @@ from lstm_spec.errors import FileError, Finding, safe
 from lstm_spec.layers.tensors import Tensor, Tensors
 
 SHARD = re.compile(r"(?s)(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.\w+)")
+WHOLE = "the whole model is in one file beside it"
 TOGETHER = "put all of them into one folder; any of them, or the folder, then names the model"
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model: its files that are there, and their index; `broken` says why an index beside them cannot be read."""
+    """One model: its files that are there, and their index; `broken` says why an index beside them cannot be read.
+
+    `stale` are the indexes beside a whole file that list other files of it, of which there are none.
+    """
 
     files: tuple[str, ...]
     index: Index | None = None
     broken: FileError | None = None
+    stale: tuple[Index, ...] = ()
 
     @property
     def name(self) -> str:
@@ -35,6 +40,10 @@ class Model:
         return (
             self.files[0] if self.index is None or (self.files and SHARD.fullmatch(self.files[0])) else self.index.path
         )
+
+    def is_at(self, path: str) -> bool:
+        """Whether a path is that of one of its files, or of its index: no directory or pattern that it stands in."""
+        return path in self.files or (self.index is not None and path == self.index.path)
 
 
 def shards_of(path: str) -> tuple[str, ...] | None:
@@ -78,7 +87,8 @@ def read_model(model: Model) -> Tensors:
         _check_listed(model.index)
     _check_shards(model.files)
     if model.index is None and len(model.files) == 1:
-        return read_tensors(model.files[0])
+        tensors = read_tensors(model.files[0])
+        return replace(tensors, findings=(*tensors.findings, *map(_told_of_stale, model.stale)))
     if model.files[0].lower().endswith(HDF5):
         tensors, held = read_hdf5_shards(model.files)
     else:
@@ -113,7 +123,17 @@ def _check_listed(index: Index) -> None:
     """Raises FileError when some of the files that an index lists are missing."""
     files = index.files
     if missing := [os.path.basename(path) for path in files if not os.path.exists(path)]:
-        raise _not_all_here(index.path, len(files), missing)
+        whole = whole_beside(index.path) if len(missing) == len(files) else ""
+        raise _not_all_here(index.path, len(files), missing, f"{WHOLE}: name that" if whole else TOGETHER)
+
+
+def _told_of_stale(index: Index) -> Finding:
+    """The warning of an index that is left of a model in several files, where the whole file is."""
+    names = [os.path.basename(path) for path in index.files]
+    message = "the index lists files of the model of which none is here"
+    because = f"{WHOLE}, which a loader takes first"
+    help = "delete the index, or fetch the files that it lists and delete the whole one"
+    return Finding("index", message, safe(index.path, None), _some(names), "", because, help, "warning")
 
 
 def _check_shards(names: tuple[str, ...]) -> None:
@@ -132,8 +152,12 @@ def _check_shards(names: tuple[str, ...]) -> None:
         raise _not_all_here(names[0], count, missing)
 
 
-def _not_all_here(path: str, count: int, missing: list[str]) -> FileError:
-    more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-    found = f"without {', '.join(safe(name) for name in missing[:5])}{more}" if missing else "of several counts"
+def _not_all_here(path: str, count: int, missing: list[str], help: str = TOGETHER) -> FileError:
+    found = f"without {_some(missing)}" if missing else "of several counts"
     message = "the model lies in several files, and they are not all here"
-    return FileError(Finding("shards", message, safe(path, None), f"{count} files", found, help=TOGETHER))
+    return FileError(Finding("shards", message, safe(path, None), f"{count} files", found, help=help))
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"{', '.join(safe(name) for name in names[:5])}{more}"

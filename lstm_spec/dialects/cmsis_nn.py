@@ -23,6 +23,7 @@ CMSIS_NN = Dialect(
         *(Packing(f"{word}.hidden_weights", (f"U_{g}",)) for g, word in WORDS.items()),
         *(Packing(f"{word}.bias", (f"b_{g}",), option=("bias", "one")) for g, word in WORDS.items()),
     ),
+    always=frozenset({"bias"}),
     pattern=re.compile(
         r"(?s)(?P<prefix>(?:.*[/.])?)(?P<tensor>(?:forget|input|cell|output)_gate\.(?:input_weights|hidden_weights|bias))"
     ),

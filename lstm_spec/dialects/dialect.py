@@ -31,8 +31,8 @@ class Dialect:
     Names: `pattern` recognizes a tensor's and has the groups `prefix`, `tensor` and, where names tell them, `layer` and
     `reverse`; `template` writes it, with `forward` or `reversed_` for the direction, behind a prefix and `separator`;
     `aliases` are older kinds of tensors under newer names; where `cells_numbered`, the layer's number counts its cells:
-    2l forward and 2l + 1 reverse. `claims` are kinds that must all be there before a set of
-    names is read unasked (None: a recurrent one, empty: only when asked), and `said` what the prefix must say then.
+    2l forward and 2l + 1 reverse. `claims` are kinds that must all be there before a set of names is read unasked
+    (None: a recurrent one, empty: only when asked), and `said` what the prefix must say then.
     Layout: `directions` says whether a second direction has names of its own or lies on a leading axis, before which a
     `layer_axis` may stand, and `reverse_alone` whether it may stand without the first. `batch_first` is the layout its
     layers take unless told otherwise; `states` come in this order, each alone (`states_apart`) or with all cells of the
@@ -40,19 +40,19 @@ class Dialect:
     those that a cell alone takes, 1 being one sample, (n,); none where it has no layer, or no cell; with `more_axes`
     what stands in front of them counts samples too.
     Equations: `constants` are options that every cell of it has and no tensor shows, `plain` those that a cell has
-    where nothing else is said, if they are not a plain LSTM's; `entails` is a second one that a
-    kind of tensor says, beside the `option` of its packing; `missing` is what it says when
-    none of some kinds of tensors is there; `assumed` are options that leave no trace in its tensors, each with the
-    parameter that it matters to, if it is one; `dead` gates keep their rows when they have that equation, though
-    nothing reads them; `shares` are parameters of whose rows perhaps only the first recur, with the share that does by
-    default: no size tells; `outside` are options that an operator's attributes or a layer's arguments hold beside the
-    tensors, and `together` those among them that are one argument there; `initial` are the kinds that hold the state a
-    layer starts from, of shape (1, k); `any_equations` where the tensors are those of whatever cell there is; `engine`
-    runs it.
+    where nothing else is said, if they are not a plain LSTM's; `entails` is a second one that a kind of tensor says,
+    beside the `option` of its packing; `missing` is what it says when none of some kinds of tensors is there; `always`
+    are the options whose tensors no layer of it is without; `assumed` are options that leave no trace in its tensors,
+    each with the parameter that it matters to, if it is one; `dead` gates keep their rows when they have that equation,
+    though nothing reads them; `shares` are parameters of whose rows perhaps only the first recur, with the share that
+    does by default: no size tells; `outside` are options that an operator's attributes or a layer's arguments hold
+    beside the tensors, and `together` those among them that are one argument there; `initial` are the kinds that hold
+    the state a layer starts from, of shape (1, k); `any_equations` where the tensors are those of whatever cell there
+    is; `engine` runs it.
     Facts for people: `evidence` says whether the framework itself is run against it in the tests, what its project
     publishes (numbers, packing code) is, or only its sources were read; `realigned` whether the output of a reverse
-    layer is in the order of its input (None: it has no such layer);
-    `padding` what it does with short sequences; `traps` what is easily got wrong.
+    layer is in the order of its input (None: it has no such layer); `padding` what it does with short sequences;
+    `traps` what is easily got wrong.
     """
 
     name: str
@@ -84,6 +84,7 @@ class Dialect:
     entails: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
     assumed: tuple[tuple[str, str], ...] = ()
     missing: Mapping[frozenset[str], tuple[str, Any]] = field(default_factory=dict)
+    always: frozenset[str] = frozenset()
     dead: Mapping[str, str] = field(default_factory=dict)
     initial: frozenset[str] = frozenset()
     shares: Mapping[str, Fraction] = field(default_factory=dict)

@@ -20,6 +20,7 @@ EMBARC = Dialect(
         Packing("weights_out", ("U_{}",), "igfo", transposed=True, arranged="axis"),
         Packing("bias", ("b_{}",), "igfo", option=("bias", "one"), arranged="axis"),
     ),
+    always=frozenset({"bias"}),
     pattern=re.compile(r"(?s)(?P<prefix>(?:.*[/.])?)(?P<tensor>weights_in|weights_out|bias)"),
     template="{tensor}",
     claims=frozenset({"weights_in", "weights_out"}),

@@ -43,13 +43,14 @@ class Facts:
 
     @property
     def biases(self) -> str:
-        """How many biases a gate may have: `0, 1`."""
+        """How many biases a gate may have: `0, 1`; `1` where it is never without."""
         counts = {
             {"one": 1, "two": 2}[str(p.option[1])]
             for p in self.dialect.packings
             if p.option is not None and p.option[0] == "bias"
         }
-        return ", ".join(map(str, sorted({0} | counts)))
+        none = set() if "bias" in self.dialect.always else {0}
+        return ", ".join(map(str, sorted(none | counts)))
 
     @property
     def extras(self) -> tuple[str, ...]:
@@ -83,8 +84,9 @@ class Facts:
         return lstm_cell(LstmOptions(**options))
 
     def is_optional(self, tensor: PackedTensor) -> bool:
-        """Whether there are layers without it."""
-        return tensor.packing.option is not None
+        """Whether there are layers without it: the bias of a projection is where there is a projection."""
+        option = tensor.packing.option
+        return option is not None and (option[0] == "projection_bias" or option[0] not in self.dialect.always)
 
     def to_dict(self, *sizes: Any) -> dict[str, Any]:
         """For JSON: the facts, and the blocks of every tensor."""

@@ -30,6 +30,7 @@ _dialect = partial(
     Dialect,
     template="{tensor}",
     separator="/",
+    always=frozenset({"bias"}),
     states=("c", "h"),
     states_apart=True,
     more_axes=True,

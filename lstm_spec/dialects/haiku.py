@@ -19,6 +19,7 @@ HAIKU = Dialect(
         Packing("linear/w", ("W_{}", "U_{}"), "igfo", transposed=True, joined=True),
         Packing("linear/b", ("b_{}",), "igfo", option=("bias", "one")),
     ),
+    always=frozenset({"bias"}),
     pattern=re.compile(r"(?s)(?P<prefix>(?:.*[/.])?)(?P<tensor>linear[/.][wb])"),
     template="{tensor}",
     separator="/",

@@ -22,6 +22,7 @@ def _projection(name: str) -> tuple[Packing, ...]:
     )
 
 
+ALWAYS = frozenset({"bias", "peephole", "projection_bias"})
 ASSUMED = (("delay = -1", ""), ("decay-time = -1", ""), ("no part of the projection but the recurrent one", "W_proj"))
 SHARES = {"W_proj": Fraction(1, 2)}  # xconfig: non-recurrent-projection-dim is as large as the recurrent one
 TRAPS = (
@@ -44,6 +45,7 @@ KALDI = Dialect(
         *(Packing(f"w_{g}.c", (f"p_{g}",), option=("peephole", True)) for g in "ifo"),
         *_projection("W_rp.m"),
     ),
+    always=ALWAYS,
     pattern=re.compile(
         r"(?s)(?P<prefix>(?:.*?[/.])??)(?P<tensor>W_[ifoc]\.xr(?:\.bias)?|w_[ifo]\.c|W_rp\.m(?:\.bias)?)"
     ),
@@ -64,6 +66,7 @@ KALDI_FAST = Dialect(
         Packing("lstm_nonlin", ("p_{}",), "ifo", option=("peephole", True), arranged="axis"),
         *_projection("W_rp"),
     ),
+    always=ALWAYS,
     pattern=re.compile(r"(?s)(?P<prefix>(?:.*?[/.])??)(?P<tensor>W_all(?:\.bias)?|lstm_nonlin|W_rp(?:\.bias)?)"),
     template="{tensor}",
     claims=frozenset({"W_all", "lstm_nonlin"}),

@@ -25,6 +25,7 @@ KERAS_1 = Dialect(
         for family in "WUb"
         for theirs, ours in GATES.items()
     ),
+    always=frozenset({"bias"}),
     pattern=re.compile(r"(?s)(?P<prefix>(?:.*/)?[^/]*_)(?P<tensor>[WUb]_[icfo])(?::0)?"),
     template="{tensor}",
     separator="_",

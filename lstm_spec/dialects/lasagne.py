@@ -24,6 +24,7 @@ LASAGNE = Dialect(
         *(Packing(f"W_cell_to_{WORDS[g]}", (f"p_{g}",), option=("peephole", True)) for g in "ifo"),
         *(Packing(f"b_{word}", (f"b_{g}",), option=("bias", "one")) for g, word in WORDS.items()),
     ),
+    always=frozenset({"bias"}),
     pattern=re.compile(
         r"(?s)(?P<prefix>(?:.*[/.])?)(?P<tensor>(?:W_(?:in|hid|cell)_to|b)_(?:ingate|forgetgate|cell|outgate)"
         r"|(?:hid|cell)_init)"

@@ -24,6 +24,7 @@ MADMOM = Dialect(
         *(Packing(f"{word}.bias", (f"b_{g}",), option=("bias", "one")) for g, word in WORDS.items()),
         *(Packing(f"{WORDS[g]}.peephole_weights", (f"p_{g}",), option=("peephole", True)) for g in "ifo"),
     ),
+    always=frozenset({"bias"}),
     pattern=re.compile(
         r"(?s)(?P<prefix>(?:.*[/.])?)(?P<tensor>(?:(?:input|forget|output)_gate|cell)[/.]"
         r"(?:weights|recurrent_weights|bias|peephole_weights))"

@@ -20,6 +20,7 @@ MATLAB = Dialect(
         Packing("RecurrentWeights", ("U_{}",), "ifgo"),
         Packing("Bias", ("b_{}",), "ifgo", option=("bias", "one"), column=True),
     ),
+    always=frozenset({"bias"}),
     pattern=re.compile(r"(?s)(?P<prefix>(?:.*[/.])?)(?P<tensor>InputWeights|RecurrentWeights|Bias)"),
     template="{tensor}",
     claims=frozenset({"InputWeights", "RecurrentWeights"}),

@@ -33,6 +33,7 @@ MXNET = Dialect(
         Packing("h2h_bias", ("b_U{}",), "ifgo", option=("bias", "two")),
         Packing("h2r_weight", ("W_proj",), option=("projection", True)),
     ),
+    always=frozenset({"bias"}),
     pattern=NAMES,
     template="{reverse}{layer}_{tensor}",
     forward="l",

@@ -23,6 +23,7 @@ ONEDNN = Dialect(
         Packing("weights_peephole", ("p_{}",), "ifo", option=("peephole", True), arranged="axis"),
         Packing("weights_projection", ("W_proj",), transposed=True, option=("projection", True)),
     ),
+    always=frozenset({"bias"}),
     pattern=re.compile(r"(?s)(?P<prefix>(?:.*[/.])?)(?P<tensor>weights_(?:layer|iter|peephole|projection)|bias)"),
     template="{tensor}",
     claims=frozenset({"weights_layer", "weights_iter"}),

@@ -20,6 +20,7 @@ OPENVINO = Dialect(
         Packing("R", ("U_{}",), "figo"),
         Packing("B", ("b_{}",), "figo", option=("bias", "one")),
     ),
+    always=frozenset({"bias"}),
     pattern=re.compile(r"(?s)(?P<prefix>(?:.*[./])?)(?P<tensor>[WRB])"),
     template="{tensor}",
     claims=frozenset(),

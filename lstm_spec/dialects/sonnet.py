@@ -22,6 +22,7 @@ SONNET = Dialect(
         Packing("b", ("b_{}",), "ifgo", option=("bias", "one")),
         Packing("projection", ("W_proj",), transposed=True, option=("projection", True)),
     ),
+    always=frozenset({"bias"}),
     pattern=re.compile(
         r"(?s)(?P<prefix>(?:.*[/.])?)(?P<tensor>_?w_i|_?w_h|b|projection)"
         r"(?::0|/\.ATTRIBUTES/VARIABLE_VALUE)?"

@@ -31,6 +31,7 @@ TF1 = Dialect(
         *(Packing(f"w_{g}_diag", (f"p_{g}",), option=("peephole", True)) for g in "fio"),
         Packing("projection/kernel", ("W_proj",), transposed=True, option=("projection", True)),
     ),
+    always=frozenset({"bias"}),
     pattern=re.compile(
         r"(?s)(?P<prefix>(?:.*?/)??)(?P<tensor>kernel|weights|bias|biases|w_[fio]_diag|projection/(?:kernel|weights)"
         r"|Linear/(?:Matrix|Bias))(?::0)?"
@@ -63,6 +64,7 @@ TF1_COUPLED = Dialect(
         *(Packing(f"W_{g.upper()}_diag", (f"p_{g}",), option=("peephole", True)) for g in "fo"),
         Packing("W_P_0", ("W_proj",), transposed=True, option=("projection", True)),
     ),
+    always=frozenset({"bias"}),
     pattern=re.compile(r"(?s)(?P<prefix>(?:.*/)?)(?P<tensor>W_0|B|W_[FO]_diag|W_P_0)(?::0)?"),
     template="{tensor}",
     separator="/",

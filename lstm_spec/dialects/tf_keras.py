@@ -48,6 +48,7 @@ CUDNN_LSTM = Dialect(
         Packing("recurrent_kernel", ("U_{}",), "ifgo", transposed=True, reshaped=True),
         Packing("bias", ("b_W{}", "b_U{}"), "ifgo", option=("bias", "two")),
     ),
+    always=frozenset({"bias"}),
     pattern=PATTERN,
     template="{tensor}",
     separator="/",

@@ -31,6 +31,7 @@ TFLITE = Dialect(
             for g, word in WORDS.items()
         ),
     ),
+    always=frozenset({"bias"}),
     pattern=re.compile(
         r"(?s)(?P<prefix>(?:.*[/.])?)(?P<tensor>(?:input|recurrent|cell)_to_(?:input|forget|cell|output)_weights"
         r"|(?:input|forget|cell|output)_(?:gate_bias|layer_norm_coefficients)|projection_(?:weights|bias))"
@@ -56,6 +57,7 @@ TFLITE_BASIC = Dialect(
         Packing("weights", ("W_{}", "U_{}"), "igfo", joined=True),
         Packing("biases", ("b_{}",), "igfo", option=("bias", "one")),
     ),
+    always=frozenset({"bias"}),
     pattern=re.compile(r"(?s)(?P<prefix>(?:.*[/.])?)(?P<tensor>weights|biases)"),
     template="{tensor}",
     claims=frozenset(),

@@ -215,10 +215,10 @@ def test_what_is_shared_by_address(address):
     system.pipe(f"{name}/data.bin", bytes(100))
     system.pipe(f"{name}/pytorch_model-00001-of-00002.bin", saved(dict(parts[:2])))
     shard = f"{address}/pytorch_model-00001-of-00002.bin"
-    (finding,) = ls.check(shard, numbers=False).findings
-    assert str(finding) == (
-        f"error[missing]: there is no such file\n  at       {address}/pytorch_model-00002-of-00002.bin"
-    )
+    expected = f"error[missing]: there is no such file\n  at       {address}/pytorch_model-00002-of-00002.bin"
+    with pytest.raises(ls.LstmSpecError) as caught:
+        ls.check(shard, numbers=False)
+    assert str(caught.value) == expected
     system.pipe(f"{name}/pytorch_model-00002-of-00002.bin", saved(dict(parts[2:])))
     assert heads(ls.check(shard, numbers=False)) == [f"{shard} : m"]
     assert heads(ls.check(address, numbers=False)) == [f"{address}/a.npz : enc", f"{shard} : m"]

@@ -284,6 +284,7 @@ def test_other_links_are_no_lstm(name):
 CONVERTED = {
     "one layer": (links.NStepLSTM, 1, {}),
     "a stack": (links.NStepLSTM, 2, {"layers": 2}),
+    "no bias": (links.NStepLSTM, 1, {"bias": "none"}),
     "both": (links.NStepBiLSTM, 2, {"layers": 2, "bidirectional": True}),
 }
 
@@ -298,8 +299,9 @@ def test_chainer_loads_a_converted_stack(name):
     np.testing.assert_allclose(found, y, rtol=0, atol=2e-6)
 
 
-def test_chainer_loads_a_converted_layer():
-    x, y = made_by_torch("out.npz", "chainer", ("two-biases",))
+@pytest.mark.parametrize("bias", ["two", "none"])
+def test_chainer_loads_a_converted_layer(bias):
+    x, y = made_by_torch("out.npz", "chainer", ("two-biases",), bias=bias)
     link = links.LSTM(5, 4)
     chainer.serializers.load_npz("out.npz", link)
     np.testing.assert_allclose(np.stack([link(x_t).array for x_t in x]), y, rtol=0, atol=2e-6)

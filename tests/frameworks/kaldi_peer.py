@@ -130,6 +130,20 @@ def test_their_weights_in_our_code(kaldi, peer, sizes, projected):
     assert_equal(ours(layer, weights, case), found, TOLERANCE["float32"], peer.dialect.name)
 
 
+@both
+@pytest.mark.parametrize("options", [{"bias": "none"}, {"bias": "none", "projection": 2}, {"bias": "one"}], ids=str)
+def test_a_converted_layer_is_whole(kaldi, peer, options):
+    """Their layers are never without biases and peepholes, nor a projection without its bias: zeros are written."""
+    case = Case(5, 4, 7, 2, 7, "float32", False, options)
+    weights = case.weights()
+    tensors = ls.convert(get("lstm-spec").pack(weights, case.layer), peer.dialect.name).tensors
+    named = {f"{NAME}.{name}": a for name, a in tensors.items()}
+    assert set(named) == set(read_tensors(kaldi.make(peer.config(sizes_of(case)))))
+    found = theirs(kaldi, peer, named, case)
+    assert_equal(ours(case.layer, weights, case), found, TOLERANCE["float32"], f"{peer.dialect.name}, converted")
+    assert differences(ours(case.layer, case.weights(2.0), case), found) > WRONG
+
+
 # ---- what the tensors do not tell ----
 
 TRAP = Case(5, 8, 7, 2, 7, "float32", False, PEEPHOLES | PROJECTED)

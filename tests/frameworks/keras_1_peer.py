@@ -154,6 +154,18 @@ def test_for_a_gpu_it_has_one_matrix_for_all_gates():
     assert_equal(ours(case.layer, weights, case), found, TOLERANCE["float64"], "keras-1, gpu")
 
 
+def test_a_converted_layer_without_biases_loads_there():
+    """Their LSTM always has them, and took nothing that had none; so for another order of the gates it misses."""
+    case = Case(5, 4, 5, 2, 11, "float64", True, HARD | {"bias": "none"})
+    weights = case.weights(2.0)
+    given = get("lstm-spec").pack(weights, case.layer)
+    found = ls.convert(given, "keras-1", layer=case.layer).tensors
+    there = theirs(run, {kind(name.replace("lstm_", "lstm_1_", 1)): a for name, a in found.items()}, case)
+    assert_equal(ours(case.layer, weights, case), there, TOLERANCE["float64"], "keras-1, without biases")
+    wrong = ls.Weights({name: weights[name.translate({102: 105, 105: 102})] for name in weights})
+    assert differences(ours(case.layer, wrong, case), there) > WRONG
+
+
 def test_a_mask_repeats_the_last_output():
     case, lengths = case_of((5, 4, 3), "float32"), [5, 2, 1]
     x = np.ascontiguousarray(case.x().swapaxes(0, 1))

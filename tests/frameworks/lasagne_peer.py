@@ -225,9 +225,10 @@ def test_the_initial_states_are_kept_beside_the_weights(name):
 # ---- converted files ----
 
 
-def test_lasagne_takes_a_converted_file(tmp_path):
+@pytest.mark.parametrize("bias", ["two", "none"])
+def test_lasagne_takes_a_converted_file(tmp_path, bias):
     """Its own names, all of them, in a file of arrays; 0.1 has no loader but `set_value`."""
-    x, y = made_by_torch(tmp_path / "out.npz", "lasagne", ("two-biases",))
+    x, y = made_by_torch(tmp_path / "out.npz", "lasagne", ("two-biases",), bias=bias)
     live = make(case_of((5, 4, 3), "float32", **PLAIN))
     with np.load(tmp_path / "out.npz") as archive:
         load(live, dict(archive))

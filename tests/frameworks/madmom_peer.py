@@ -157,8 +157,9 @@ def test_a_trained_network_in_our_code(name):
 # ---- converted files ----
 
 
-def test_madmom_takes_a_converted_file(tmp_path):
-    x, y = made_by_torch(tmp_path / "out.npz", "madmom", ("two-biases",))
+@pytest.mark.parametrize("bias", ["two", "none"])
+def test_madmom_takes_a_converted_file(tmp_path, bias):
+    x, y = made_by_torch(tmp_path / "out.npz", "madmom", ("two-biases",), bias=bias)
     live = make(case_of((5, 4, 3), "float32"))
     with np.load(tmp_path / "out.npz") as archive:
         load(live, dict(archive))

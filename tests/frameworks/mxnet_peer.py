@@ -283,7 +283,9 @@ def test_the_cpu_ignores_the_clip_of_the_state():
 # ---- converted files ----
 
 
-@pytest.mark.parametrize("options", [{}, {"layers": 2, "bidirectional": True}, {"projection": 2}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"layers": 2, "bidirectional": True}, {"projection": 2}, {"bias": "none"}], ids=str
+)
 def test_gluon_loads_a_converted_file(options):
     """Its names in MXNet's own file, through MXNet's own loader."""
     x, y = made_by_torch("out.npz", "mxnet", **options)

@@ -166,10 +166,11 @@ def test_another_order_of_gates_misses(kind, gates):
     miss(SONNET, RUNS[kind], case_of((5, 4, 2), "float32"), gates)
 
 
+@pytest.mark.parametrize("bias", ["two", "none"])
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_sonnet_takes_a_converted_file(tmp_path, options):
+def test_sonnet_takes_a_converted_file(tmp_path, options, bias):
     """A state dict in the shapes of PyTorch, loaded by the names of Sonnet's own variables."""
-    layer = ls.lstm(5, 4, bias="two", **options)
+    layer = ls.lstm(5, 4, bias=bias, **options)
     weights, path = layer.random(1, "float32"), tmp_path / "out.npz"
     source = {f"lstm.{name}": a for name, a in get("pytorch").pack(weights, layer).items()}
     ls.convert(source, "sonnet", allow=("two-biases",), output=str(path))

@@ -67,8 +67,9 @@ def run_equinox(path):
     eqx = pytest.importorskip("equinox", reason="equinox is not installed")
     import jax
 
-    cell = eqx.nn.LSTMCell(N, K, key=jax.random.key(0))
-    for name, array in np.load(path).items():
+    arrays = dict(np.load(path))
+    cell = eqx.nn.LSTMCell(N, K, use_bias="bias" in arrays, key=jax.random.key(0))
+    for name, array in arrays.items():
         cell = eqx.tree_at(lambda m, name=name: getattr(m, name), cell, jax.numpy.asarray(array))
     state, outputs = (jax.numpy.zeros((B, K)),) * 2, []
     for x_t in X:
@@ -82,7 +83,8 @@ def run_mlx(path):
     from mlx import nn
 
     with mx.stream(mx.cpu):
-        layer = nn.LSTM(N, K)
+        arrays = mx.load(str(path))
+        layer = nn.LSTM(N, K, bias="bias" in arrays)
         layer.load_weights(str(path))
         hidden, _ = layer(mx.array(X.swapaxes(0, 1)))
         return np.array(hidden).swapaxes(0, 1)
@@ -92,8 +94,9 @@ def run_tinygrad(path):
     tinygrad = pytest.importorskip("tinygrad", reason="tinygrad is not installed")
     from tinygrad.nn import LSTMCell
 
-    cell = LSTMCell(N, K)  # its own torch_load compiles C: torch itself loads the file here
-    for name, tensor in torch.load(path, weights_only=True).items():
+    state = torch.load(path, weights_only=True)  # its own torch_load compiles C
+    cell = LSTMCell(N, K, bias="bias_ih" in state)
+    for name, tensor in state.items():
         assert getattr(cell, name).shape == tuple(tensor.shape)
         setattr(cell, name, tinygrad.Tensor(tensor.numpy()))
     state, outputs = (tinygrad.Tensor.zeros(B, K),) * 2, []
@@ -122,9 +125,9 @@ def run_onnx(path):
     return y.transpose(0, 2, 1, 3).reshape(T, B, -1)
 
 
-def run_keras(path, layers=1, both=False):
+def run_keras(path, layers=1, both=False, bias=True):
     keras = pytest.importorskip("keras", reason="keras is not installed")
-    made = [keras.layers.LSTM(K, return_sequences=True) for _ in range(layers)]
+    made = [keras.layers.LSTM(K, return_sequences=True, use_bias=bias) for _ in range(layers)]
     made = [keras.layers.Bidirectional(layer) if both else layer for layer in made]
     model = keras.Sequential([keras.layers.Input((T, N)), *made])
     model.load_weights(path)
@@ -133,8 +136,9 @@ def run_keras(path, layers=1, both=False):
 
 
 def run_torch(path, layers=1, both=False):
-    module = torch.nn.LSTM(N, K, num_layers=layers, bidirectional=both)
-    module.load_state_dict(torch.load(path, weights_only=True))
+    state = torch.load(path, weights_only=True)
+    module = torch.nn.LSTM(N, K, num_layers=layers, bidirectional=both, bias="bias_ih_l0" in state)
+    module.load_state_dict(state)
     with torch.no_grad():
         return module(torch.from_numpy(X))[0].numpy()
 
@@ -172,6 +176,19 @@ def test_a_module_of_torch_in_every_other_framework(tmp_path, to, suffix):
     path = tmp_path / f"out{suffix}"
     ls.convert(state, to, allow=ALLOWED, output=str(path))
     np.testing.assert_allclose(PEERS[to, suffix](path), y, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize(("to", "suffix"), PEERS, ids="".join)
+def test_a_module_without_biases_in_every_other_framework(tmp_path, to, suffix):
+    """Without them where its layers have an option for it, with zeros where they are never without."""
+    state, y = theirs_of_torch(bias=False)
+    path = tmp_path / f"out{suffix}"
+    made = ls.convert(state, to, allow=ALLOWED, output=str(path))
+    kinds = {name.rpartition("/")[2].rpartition(".")[2] for name in made.tensors}
+    never = {"openvino", "flax", "flax-nnx", "flax-nnx-optimized", "haiku"}
+    assert (to in never) == bool(kinds & {"bias", "b", "B"})
+    given = {"bias": False} if PEERS[to, suffix] is run_keras else {}
+    np.testing.assert_allclose(PEERS[to, suffix](path, **given), y, rtol=0, atol=2e-6)
 
 
 def test_flax_optimized_takes_the_same_tree(tmp_path):

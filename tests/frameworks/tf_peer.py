@@ -204,7 +204,7 @@ def test_without_the_constant_tensorflow_1_misses():
 
 def made_by_torch(tmp_path, to, name, **options):
     """A state dict in the shapes of PyTorch, converted into a file; and what the layer computes."""
-    layer = ls.lstm(5, 4, bias="two", **options)
+    layer = ls.lstm(5, 4, **({"bias": "two"} | options))
     weights = layer.random(1, "float32")
     path = tmp_path / name
     ls.convert(get("pytorch").pack(weights, layer), to, allow=("two-biases", "forget-bias"), output=str(path))
@@ -224,12 +224,12 @@ def test_tf_keras_loads_a_converted_file(tmp_path, to, options):
     np.testing.assert_allclose(model(x.swapaxes(0, 1)).numpy().swapaxes(0, 1), y, rtol=0, atol=2e-6)
 
 
-@pytest.mark.parametrize("options", [{}, {"projection": 2}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"projection": 2}, {"bias": "none"}], ids=str)
 def test_tensorflow_1_takes_a_converted_file(tmp_path, options):
     """By the names of its own variables, which the file has."""
     path, x, y = made_by_torch(tmp_path, "tf1", "out.npz", **options)
     with np.load(path) as archive, tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        cell = cells.LSTMCell(4, num_proj=2) if options else cells.BasicLSTMCell(4)
+        cell = cells.LSTMCell(4, num_proj=2) if "projection" in options else cells.BasicLSTMCell(4)
         out, _ = tf.compat.v1.nn.dynamic_rnn(cell, tf.constant(x), dtype="float32", time_major=True)
         variables = {v.name.partition(":")[0]: v for v in tf.compat.v1.global_variables()}
         assert variables.keys() == set(archive)

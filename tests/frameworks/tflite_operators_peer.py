@@ -176,6 +176,17 @@ def test_the_other_coupling_misses():
     assert differences(ours(case.layer, weights, case), found) < 2e-6
 
 
+@pytest.mark.parametrize("runs", [*RUNS.values(), run_basic])
+def test_no_bias_may_be_left_out(runs):
+    """All of them are written, as zeros, of a layer that has none: without one the interpreter reads no memory."""
+    case = case_of(bias="none")
+    weights, name = case.weights(), "tflite-basic" if runs is run_basic else "tflite"
+    made = ls.convert(get("lstm-spec").pack(weights, case.layer), name).tensors
+    assert_equal(ours(case.layer, weights, case), theirs(runs, made, case), TOLERANCE["float32"], f"{name}, no bias")
+    assert sum("bias" in key for key in made) == (1 if runs is run_basic else 4)
+    assert differences(ours(case.layer, case.weights(2.0), case), theirs(runs, made, case)) > WRONG
+
+
 def test_a_state_stays_from_one_call_to_the_next():
     case = case_of()
     weights, state = case.weights(), {name: np.zeros_like(a) for name, a in case.state().items()}

@@ -105,7 +105,7 @@ def miss(peer: Peer, case: Case, wrong: Dialect) -> None:
 
 def made_by_torch(path: Any, to: str, allow: tuple[str, ...] = (), **options: Any) -> tuple[np.ndarray, np.ndarray]:
     """A state dict in PyTorch's shapes, converted into a file of that dialect; x, and what the layer computes."""
-    layer = ls.lstm(5, 4, bias="two", **options)
+    layer = ls.lstm(5, 4, **({"bias": "two"} | options))
     weights = layer.random(1, "float32")
     ls.convert(ls.dialects.get("pytorch").pack(weights, layer), to, allow=allow, output=str(path))
     x = np.random.default_rng(0).standard_normal((7, 3, 5)).astype("float32")

@@ -6,7 +6,7 @@ its own, a coupled gate gets weights. Nothing here is trusted: `converting` runs
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
@@ -55,16 +55,23 @@ class Adapted:
     notes: tuple[str, ...] = ()
 
 
-def adapt_layer(layer: Layer, weights: Mapping[str, Array], to: Dialect, holds_options: bool = False) -> Adapted:
+def adapt_layer(
+    layer: Layer,
+    weights: Mapping[str, Array],
+    to: Dialect,
+    holds_options: bool = False,
+    always: Set[str] = frozenset(),
+) -> Adapted:
     """The layer as `to` can write it; `holds_options` says that its direction has a place too.
 
+    `always` is what no layer of the source is without: where that is all zeros it says nothing, and is left out first.
     Raises OptionError where it can write no layer that computes the same.
     """
     options = recover_options(layer.cell)
     if options is None:  # a cell of its own: only as it is
         return Adapted(tuple(_split(layer, Weights(weights), to)))
     refusals: dict[bool, OptionError] = {}
-    for wanted in _candidates(_coupled(options, layer, weights, to), to):
+    for wanted in _candidates(_coupled(options, layer, weights, to), to, _zeros(weights), always):
         target = layer.with_(cell=lstm_cell(wanted))
         change = _Change(options, wanted)
         adapted = Weights({name: array for m in layer.members for name, array in change.apply(m, weights)})
@@ -101,22 +108,47 @@ def _places_biases(to: Dialect, layer: Layer) -> bool:
     return all(name in placed for name in layer.cell.parameters if name.startswith("b_"))
 
 
-def _candidates(options: LstmOptions, to: Dialect) -> Iterator[LstmOptions]:
+def _zeros(weights: Mapping[str, Array]) -> dict[str, Any]:
+    """What makes them options without the peepholes, or the bias of a projection, that are all zeros."""
+    without: dict[str, Any] = {}
+    for option, letters in {"peephole": ("p_", "P_"), "projection_bias": ("b_proj",)}.items():
+        arrays = [array for name, array in weights.items() if name.rpartition(".")[2].startswith(letters)]
+        if arrays and not any(array.any() for array in arrays):
+            without[option] = False
+    return without | ({"peephole_output": "after"} if "peephole" in without else {})
+
+
+def _always(options: LstmOptions, to: Dialect) -> dict[str, Any]:
+    """What makes them options with what a layer of the target is never without, beside its biases."""
+    given: dict[str, Any] = {}
+    if "peephole" in to.always and options.peephole == "none":
+        given["peephole"] = True
+    if "projection_bias" in to.always and options.projection:
+        given["projection_bias"] = True
+    return given
+
+
+def _candidates(options: LstmOptions, to: Dialect, zeros: Mapping[str, Any], always: Set[str]) -> Iterator[LstmOptions]:
     """The options that compute the same, the least changed first.
 
-    Other biases, another constant in the forget gate, another coupling.
+    Other biases, another constant in the forget gate, another coupling; with zeros that the target is never without,
+    and without those that it has no place for.
     """
     constant = Fraction(to.constants.get("forget_bias", 0))
     biases = (options.bias, *(b for b in BIASES if b != options.bias))
     constants = dict.fromkeys((constant, options.forget_bias))
     couplings = [coupled for coupled in other_couplings(options) if to.couples(coupled)] or [options.coupled]
-    for coupled, forget, bias in product(couplings, constants, biases):
-        drops = options.bias != "none" and bias == "none"
+    extras = [_always(options, to), *([dict(zeros)] if zeros else [])]
+    if zeros and zeros.keys() & (always - to.always):
+        extras.reverse()
+    for extra, coupled, forget, bias in product(extras, couplings, constants, biases):
+        drops = bias == "none" and (options.bias != "none" or "bias" in to.always)
         folds = bias == "none" and (forget != options.forget_bias or (forget and coupled != options.coupled))
-        if drops or folds or (options.layer_norm != "none" and bias != options.bias):
+        sums = options.layer_norm != "none" and bias != options.bias != "none"
+        if drops or folds or sums:
             continue
         try:
-            yield replace(options, bias=bias, forget_bias=forget, coupled=coupled)
+            yield replace(options, bias=bias, forget_bias=forget, coupled=coupled, **extra)
         except OptionError:
             continue
 
@@ -140,14 +172,18 @@ class _Change:
             own = write_out(self.before, own)
         letters = "d" if self.before.gate_hidden else "b"
         for name in lstm_cell(self.after).parameters:
-            array = own[name] if name in own else self._bias(name, own)
+            array = own[name] if name in own else self._added(name, own)
             if self.folded and name in (f"{letters}_f", f"{letters}_Wf"):
                 array = array + array.dtype.type(float(self.folded))
             yield f"{member.prefix}.{name}", array
 
-    def _bias(self, name: str, own: Mapping[str, Array]) -> Array:
-        """A bias that the layer has not under this name: the sum of two, the one of two, or zeros."""
+    def _added(self, name: str, own: Mapping[str, Array]) -> Array:
+        """What the layer has not under this name: the sum of two biases, the one of two, or zeros."""
+        if name == "b_proj":
+            return np.zeros_like(own["W_proj"][:, 0])
         gate = name[-1]
+        if name.startswith("p_"):
+            return np.zeros_like(own[f"U_{gate}"][:, 0])
         if self.before.bias == "two":
             return own[f"b_W{gate}"] + own[f"b_U{gate}"]
         if self.before.bias == "one" and name.startswith("b_W"):
@@ -167,6 +203,7 @@ class _Change:
             notes.append(f"{to.name} has two biases a gate: the second is zeros")
         elif biases[0] != biases[1]:
             notes.append(f"{to.name} has biases: they are zeros")
+        notes += self._told_of_zeros(to)
         if self.folded > 0:
             words = f"the forget gate adds {self.folded} at every step: {to.name} gets it in the bias"
             losses.append(Loss("forget-bias", words))
@@ -180,6 +217,18 @@ class _Change:
                 Loss("forget-bias", f"the forget gate adds {constant} at every step: the bias of {gate} {does}")
             )
         return tuple(losses), tuple(notes)
+
+    def _told_of_zeros(self, to: Dialect) -> Iterator[str]:
+        """Of peepholes and the bias of a projection that are zeros, added or left out."""
+        before, after = self.before, self.after
+        if after.peephole != before.peephole == "none":
+            yield f"{to.name} has peepholes: they are zeros"
+        if before.peephole != after.peephole == "none":
+            yield "the peepholes are all zeros: they are left out, and nothing is lost"
+        if after.projection_bias and not before.projection_bias:
+            yield f"{to.name} has a bias of the projection: it is zeros"
+        if before.projection_bias and not after.projection_bias:
+            yield "the bias of the projection is all zeros: it is left out, and nothing is lost"
 
 
 def _split(layer: Layer, weights: Weights, to: Dialect) -> Iterator[Part]:

@@ -116,7 +116,8 @@ def _adapted(piece: Piece, to: Dialect, at: str, holds_options: bool) -> Adapted
     Raises OptionError, with the place, where it cannot.
     """
     try:  # of a half it is told below whose it is, and how it reads
-        adapted = adapt_layer(piece.layer, piece.weights, to, holds_options or bool(piece.half_of))
+        whole = holds_options or bool(piece.half_of)
+        adapted = adapt_layer(piece.layer, piece.weights, to, whole, get(piece.dialect).always)
     except OptionError as error:
         raise OptionError(replace(error.finding, at=error.finding.at or at)) from None
     losses = [*adapted.losses, *piece.losses]

@@ -52,6 +52,8 @@ class Group:
     @property
     def where(self) -> str:
         """The place of the layer: its prefix without what separates it; empty where there is none."""
+        if self.dialect.separator == "_":
+            return self.prefix.removesuffix("_")
         return self.prefix.rstrip("./_" if self.is_joined else "./")
 
     @property

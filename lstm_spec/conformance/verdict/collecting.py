@@ -19,7 +19,8 @@ from lstm_spec.layers.tensors import Tensors
 def check_each(origin: str, models: Iterable[Model], check: Callable[[Tensors], Report]) -> Report:
     """One report of all models below `origin`.
 
-    Raises TensorError when none of them holds an LSTM and none fails: the question was wrong.
+    Raises TensorError when none of them holds an LSTM and none fails, and FileError or MissingPackageError when the
+    path is that of a file or an index which cannot be read: the question was wrong.
     """
     total = Report(safe(origin, None), (), (), ())
     passed: list[tuple[str, str]] = []
@@ -27,10 +28,13 @@ def check_each(origin: str, models: Iterable[Model], check: Callable[[Tensors], 
         label = label_of(model, origin)
         try:
             total = _joined(total, check(read_model(model)), label)
-        except MissingPackageError as error:
-            total = replace(total, findings=(*total.findings, replace(error.finding, at=safe(model.name, None))))
         except LstmSpecError as error:
-            if what := _without_lstm(model, error):
+            if isinstance(error, FileError | MissingPackageError) and model.is_at(origin):
+                raise
+            if isinstance(error, MissingPackageError):
+                finding = replace(error.finding, at=safe(model.name, None))
+                total = replace(total, findings=(*total.findings, finding))
+            elif what := _without_lstm(model, error):
                 passed.append((label, what))
             else:
                 total = replace(total, findings=(*total.findings, _as_note(error)))

@@ -118,15 +118,18 @@ def test_a_file_that_is_missing(sharded):
     _, folder = sharded
     first, *others = shards(folder)
     first.unlink()
-    for place in (folder, folder / INDEX, *others):
-        (finding,) = ls.check(place, numbers=False).findings
-        assert str(finding) == (
-            "error[shards]: the model lies in several files, and they are not all here\n"
-            f"  at       {folder / INDEX}\n"
-            f"  expected {len(others) + 1} files\n"
-            "  found    without model_00000.weights.h5\n"
-            "  help     put all of them into one folder; any of them, or the folder, then names the model"
-        )
+    expected = (
+        "error[shards]: the model lies in several files, and they are not all here\n"
+        f"  at       {folder / INDEX}\n"
+        f"  expected {len(others) + 1} files\n"
+        "  found    without model_00000.weights.h5\n"
+        "  help     put all of them into one folder; any of them, or the folder, then names the model"
+    )
+    assert [str(finding) for finding in ls.check(folder, numbers=False).findings] == [expected]
+    for place in (folder / INDEX, *others):
+        with pytest.raises(ls.LstmSpecError) as caught:
+            ls.check(place, numbers=False)
+        assert str(caught.value) == expected
 
 
 def test_a_group_that_the_index_does_not_list(sharded):
@@ -162,8 +165,10 @@ def test_an_index_of_keras_names_only_files_beside_it(sharded, name):
 def test_an_index_of_keras_that_is_cut_off(sharded):
     _, folder = sharded
     (folder / INDEX).write_text((folder / INDEX).read_text()[:50])
-    for place in (folder, folder / INDEX, shards(folder)[0]):
-        (finding, *_) = ls.check(place, numbers=False).findings
+    told = [ls.check(place, numbers=False).findings[0] for place in (folder, shards(folder)[0])]
+    with pytest.raises(ls.LstmSpecError) as caught:
+        ls.check(folder / INDEX, numbers=False)
+    for finding in (*told, caught.value.finding):
         assert (finding.code, finding.message, finding.at) == ("index", "the index is not JSON", f"{folder / INDEX}")
 
 

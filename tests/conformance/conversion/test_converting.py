@@ -18,15 +18,21 @@ PREFIX = re.compile(r"(lstm[/.])?(rnn/basic_lstm_cell/)?")
 
 
 def plain_layer(name, **options):
-    """A layer as the dialect writes it: its biases and its constant."""
+    """A layer as the dialect writes it: its biases, its constant, and peepholes where it is never without."""
     said = get(name).options({packing.name for packing in get(name).packings})
-    said = {key: said[key] for key in ("bias", "forget_bias") if key in said}
+    keys = ("bias", "forget_bias", *(["peephole"] if "peephole" in get(name).always else []))
+    said = {key: said[key] for key in keys if key in said}
     return ls.lstm(5, 4, **said, **options)
 
 
+def plain_weights(name, dtype="float32"):
+    """Peepholes are zeros: an LSTM without them."""
+    drawn = plain_layer(name).random(0, dtype)
+    return ls.Weights({key: array * ("p_" not in key) for key, array in drawn.items()})
+
+
 def tensors_of(name, dtype="float32"):
-    layer = plain_layer(name)
-    return get(name).pack(layer.random(0, dtype), layer)
+    return get(name).pack(plain_weights(name, dtype), plain_layer(name))
 
 
 def there_and_back(name, others):
@@ -59,7 +65,7 @@ def test_every_pair_there_and_back(name):
 def test_what_is_written_is_recognized_as_that(name):
     """By its names alone, except where a dialect's names say too little."""
     converted = ls.convert(tensors_of("pytorch"), name, allow=ALLOWED)
-    if not get(name).is_asked_for and name != "kaldi-fast":  # its layers have peepholes always
+    if not get(name).is_asked_for:
         report = ls.check(converted.tensors, numbers=False)
         assert report.ok
         others = {
@@ -105,6 +111,19 @@ def test_projection_and_no_bias():
     kernel, bias = made["rnn/lstm_cell/kernel"], made["rnn/lstm_cell/bias"]
     assert kernel.shape == (5, 16)
     np.testing.assert_array_equal(bias, np.repeat([0, 0, -1, 0], 4))  # i, j, f, o: TF1 adds 1 to f itself
+
+
+@pytest.mark.parametrize("name", ["onnx", "lasagne", "madmom", "tflite", "onednn", "coreml", "webnn"])
+@pytest.mark.parametrize("kaldi", ["kaldi", "kaldi-fast"])
+def test_zeros_that_kaldi_is_never_without_do_not_stay(name, kaldi):
+    """Peepholes of zeros would be written where peepholes are an option; those of a trained layer are kept."""
+    given = tensors_of(name)
+    there = ls.convert(given, kaldi, dialect=name, allow=ALLOWED)
+    back = ls.convert(there.tensors, name, dialect=kaldi, allow=ALLOWED)
+    assert sorted(back.tensors) == sorted(given)
+    trained = {key: array + ("nonlin" in key or "w_" in key) for key, array in there.tensors.items()}
+    kept = ls.convert(trained, "lstm-spec", dialect=kaldi, allow=ALLOWED)
+    assert {f"l0.p_{gate}" for gate in "ifo"} <= {key.removeprefix("lstm.") for key in kept.tensors}
 
 
 # ---- what cannot be carried ----
@@ -198,7 +217,7 @@ def test_torch_loads_it_and_answers_the_same(source):
     x, h, c = sequences()
     y, _ = module(*map(torch.from_numpy, (x,)), (torch.from_numpy(h[None]), torch.from_numpy(c[None])))
     layer = plain_layer(source)
-    ours, _ = ls.compile(layer)(x, layer.random(0, "float32"), {"h": h, "c": c})
+    ours, _ = ls.compile(layer)(x, plain_weights(source), {"h": h, "c": c})
     np.testing.assert_allclose(y.detach().numpy(), ours, atol=2e-6)
 
 
@@ -213,5 +232,5 @@ def test_keras_takes_it_and_answers_the_same(source):
     state = [keras.ops.convert_to_tensor(a) for a in (h, c)]
     y = module(keras.ops.convert_to_tensor(x.swapaxes(0, 1)), initial_state=state).detach().cpu().numpy()
     layer = plain_layer(source)
-    ours, _ = ls.compile(layer)(x, layer.random(0, "float32"), {"h": h, "c": c})
+    ours, _ = ls.compile(layer)(x, plain_weights(source), {"h": h, "c": c})
     np.testing.assert_allclose(y.swapaxes(0, 1), ours, atol=2e-6)

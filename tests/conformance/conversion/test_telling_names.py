@@ -19,10 +19,8 @@ def notes(to, **options):
 
 
 READ_AS = {
-    ("openvino", False): "its names are read as onnx's unless --dialect openvino is given",
     ("coreml", False): "its names are read as pytorch's unless --dialect coreml is given",
     ("coreml", True): "its names are read as equinox's unless --dialect coreml is given",
-    ("tf-keras-cudnn", False): "its names are read as keras's unless --dialect tf-keras-cudnn is given",
     ("cudnn", True): "its names are not read unless --dialect cudnn is given",
 }
 
@@ -46,6 +44,12 @@ def test_a_note_stands_where_the_file_would_be_read_wrongly(name):
         alone = {}
     same = own.keys() == alone.keys() and all(np.array_equal(own[key], alone[key]) for key in own)
     assert bool(told) == (not same)
+
+
+@pytest.mark.parametrize("to", ["openvino", "tf-keras-cudnn"])
+def test_a_bias_of_zeros_tells_a_dialect_that_is_never_without(to):
+    """Without it ONNX's names are OpenVINO's, and Keras's are CuDNNLSTM's: its length is another."""
+    assert notes(to, bias=False) == []
 
 
 @pytest.mark.parametrize("to", ["tf-keras", "tinygrad", "equinox", "onednn"])
