@@ -10,6 +10,7 @@ recognizing   `Tensors` → readings and findings, from all of these
 readings      a reading, as a value
 solving       a reading → its sizes
 loading       a reading → its arrays
+halves        the two layers that one Bidirectional runs
 custom        tensors of a cell of your own → sizes and weights
 reading       all of it for one layer: `read`
 """
