@@ -20,7 +20,7 @@ from lstm_spec.checkpoints.onnx.external import is_missing, location_of
 from lstm_spec.checkpoints.onnx.folding import DOMAINS, add_folded, fold
 from lstm_spec.checkpoints.onnx.initializers import constant_of, sparse_of, tensor_of
 from lstm_spec.checkpoints.onnx.quantized import QUANTIZED, SCALES, mark_quantized
-from lstm_spec.checkpoints.onnx.scopes import Contents, Made, Scope, Value, label_of
+from lstm_spec.checkpoints.onnx.scopes import Contents, Made, Scope, Value, label_of, version_of
 from lstm_spec.checkpoints.onnx.spreading import spread
 from lstm_spec.checkpoints.onnx.wire import check_parts
 from lstm_spec.errors import Finding, MissingPackageError, safe
@@ -29,8 +29,7 @@ from lstm_spec.layers.tensors import Operator, Tensors
 if TYPE_CHECKING:
     from onnx import FunctionProto, GraphProto, ModelProto, NodeProto
 
-# Protobuf's own limit for a message.
-MAX_BYTES = 2**31 - 1
+MAX_BYTES = 2**31 - 1  # protobuf's own limit for a message
 MAX_DEPTH = 64
 MAX_SCOPES = 10_000  # graphs and calls of functions that are entered
 LSTM_INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
@@ -76,7 +75,7 @@ def parse_model(file: File, stream: BufferedReader) -> ModelProto:
 
 def collect(model: ModelProto, file: File) -> Contents:
     """Walks the graphs from the outermost inwards; a call of a function is a graph of its own."""
-    contents = Contents(file.path, file)
+    contents = Contents(file.path, file, opset=version_of(model.opset_import))
     for function in model.functions:
         check_names((function.name, function.domain, *function.input, *function.output))
         contents.functions[function.domain, function.name] = function
@@ -205,6 +204,7 @@ def operator_of(node: NodeProto, roles: tuple[str, ...], where: str, scope: Scop
         tuple(role for role in reasons if role != "X" and told.get(role) != ""),
         {role: shape for role, shape in declared.items() if shape and not isinstance(values[role], Value)},
         {role: words for role, words in (reasons | told).items() if words and role in (*WEIGHTS, *told)},
+        contents.opset_in(scope),
     )
 
 

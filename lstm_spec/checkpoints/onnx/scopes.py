@@ -5,7 +5,7 @@ A name is a constant of the file, or made by a node, or given from outside. Noth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,10 @@ from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.tensors import Operator, Tensor
 
 if TYPE_CHECKING:
-    from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto
+    from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, OperatorSetIdProto
 
 MAX_OPERATORS = 10_000
+OWN_DOMAINS = ("", "ai.onnx")
 Function = tuple[str, str]  # its domain and its name
 
 
@@ -124,6 +125,11 @@ class Contents:
     scopes: int = 0
     keys: Names = field(default_factory=Names)
     places: Names = field(default_factory=Names)
+    opset: int = 0
+
+    def opset_in(self, scope: Scope) -> int:
+        """The version of ONNX's operators in a graph; a function says its own."""
+        return version_of(self.functions[scope.calls[-1]].opset_import) if scope.calls else self.opset
 
     def add(self, tensor: Tensor) -> str:
         self.tensors[tensor.name] = tensor
@@ -139,6 +145,11 @@ class Contents:
     def miss(self, message: str, where: str, because: str = "", found: str = "") -> None:
         at = " : ".join(filter(None, (safe(self.path, None), where)))
         self.findings.append(Finding("unread", message, at=at, because=because, found=found))
+
+
+def version_of(imports: Iterable[OperatorSetIdProto]) -> int:
+    """The version of ONNX's own operators that is imported; 0 where none is."""
+    return next((one.version for one in imports if one.domain in OWN_DOMAINS), 0)
 
 
 def label_of(node: NodeProto) -> str:
