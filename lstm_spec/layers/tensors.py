@@ -53,7 +53,7 @@ class Operator:
     absent: tuple[str, ...] = ()
     declared: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
-    opset: int = 0
+    opset: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ FEWEST = 2  # a matrix on x and a bias; one tensor alone may be of anything
 
 
 def read_lacking(names: Collection[str], tensors: Tensors) -> Iterator[Reading]:
-    """The layers of which only tensors on h are missing; every name left is one that nothing but such a layer has."""
+    """The layers without a recurrent matrix whose sizes the rest tells, by names that nothing but a layer has."""
     sure = [name for name in names if SURELY_RECURRENT.fullmatch(name)]
     places: dict[str, Group] = {}
     for dialect in (dialect for dialect in DIALECTS.values() if dialect.claims is None):
@@ -26,17 +26,13 @@ def read_lacking(names: Collection[str], tensors: Tensors) -> Iterator[Reading]:
     for group in places.values():
         if not group.is_recurrent and not group.doubles and len(group.found) >= FEWEST:
             reading = read_group(group, tensors)
-            if isinstance(reading, Reading) and _lacks_only(solution := solve(reading, tensors), reading):
+            if isinstance(reading, Reading) and _lacks_only(solution := solve(reading, tensors)):
                 yield replace(reading, assumed=(*reading.assumed, *_may_be_a_gru(solution)))
 
 
-def _lacks_only(solution: Solution, reading: Reading) -> bool:
-    """Whether what there is fits, the sizes are known from it, and what is missing is on h."""
-    dialect, layer = reading.dialect, reading.layer
-    on_h = {reading.source_name(t.name) for t in dialect.tensors(layer) if t.packing.name in dialect.recurrent}
-    missing = {row.name for row in solution.rows if row.found is None}
-    only = all(finding.code == "missing" for finding in solution.findings)
-    return only and missing <= on_h and not solution.layer.open_letters
+def _lacks_only(solution: Solution) -> bool:
+    """Whether what there is fits, and the sizes are known from it."""
+    return all(finding.code == "missing" for finding in solution.findings) and not solution.layer.open_letters
 
 
 def _may_be_a_gru(solution: Solution) -> Iterator[str]:

@@ -100,9 +100,13 @@ def test_without_a_recurrent_matrix_it_may_be_a_gru():
     assert [f.code for f in ls.check(tensors).findings] == ["unread"]
 
 
-@pytest.mark.parametrize("fewer", [("bias_ih_l0",), ("weight_ih_l0",)])
-def test_what_lacks_more_is_unread(fewer):
-    tensors = {n: a for n, a in torch_names().items() if n not in ("weight_hh_l0", *fewer)}
+def test_all_that_is_missing_is_told():
+    tensors = {n: a for n, a in torch_names().items() if n not in ("weight_hh_l0", "bias_ih_l0")}
+    assert [f.message for f in ls.check(tensors).findings] == ["weight_hh_l0 is missing", "bias_ih_l0 is missing"]
+
+
+def test_without_any_matrix_nothing_tells_the_width_of_x():
+    tensors = {n: a for n, a in torch_names().items() if n.startswith("bias")}
     assert [f.code for f in ls.check(tensors).findings] == ["unread"]
 
 
