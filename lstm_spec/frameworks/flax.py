@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lstm_spec.errors import Finding, safe
+from lstm_spec.errors import Finding, TensorError, safe
 from lstm_spec.frameworks import name_function, not_checkable, tell_overridden, tensor_of_array
 from lstm_spec.layers.tensors import Operator, Tensor, Tensors
 
@@ -24,10 +24,12 @@ FUNCTIONS = ("gate_fn", "activation_fn")
 def read_live(module: Any) -> Tensors:
     """The parameters of a module by their paths, `rnn/cell/hf/kernel`; values are copied when they are loaded.
 
-    Raises TensorError for an object of Flax that holds none.
+    Raises TensorError for an object of Flax that holds none, as a module of flax.linen.
     """
-    from flax import nnx
+    from flax import linen, nnx
 
+    if isinstance(module, linen.Module):
+        raise _without_arrays(module)
     if not isinstance(module, nnx.Module):
         raise not_checkable(module)
     variables = [(_path(path), part) for path, part in nnx.iter_graph(module) if isinstance(part, nnx.Param)]
@@ -38,6 +40,17 @@ def read_live(module: Any) -> Tensors:
     origin = type(module).__name__
     operators = tuple(_operators(module, names))
     return Tensors(origin, "flax", tensors, operators, tuple(_started(module, origin)), live=module)
+
+
+def _without_arrays(module: Any) -> TensorError:
+    return TensorError(
+        Finding(
+            "source",
+            f"{safe(type(module).__name__, 60)} is a module of flax.linen, which holds no arrays itself",
+            expected="its parameters",
+            help='hand over variables["params"], of variables = module.init(…) or of what was trained',
+        )
+    )
 
 
 def _path(path: tuple[Any, ...]) -> str:

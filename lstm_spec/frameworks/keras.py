@@ -61,8 +61,7 @@ def read_live(layer: Any) -> Tensors:
         )
         raise TensorError(found)
     tensors = {v.path: _tensor(v) for v in layer.weights}
-    findings = (*_unequal(layer), *_stateful(layer))
-    return Tensors(layer.name, "keras", tensors, tuple(_operators(layer)), findings, live=layer)
+    return Tensors(layer.name, "keras", tensors, tuple(_operators(layer)), tuple(_stateful(layer)), live=layer)
 
 
 def _tensor(variable: Any) -> Tensor:
@@ -116,11 +115,12 @@ def _around(layer: Any) -> dict[int, dict[str, Any]]:
     around: dict[int, dict[str, Any]] = defaultdict(dict)
     for part in layer._flatten_layers(include_self=True):
         if isinstance(part, layers.Bidirectional):
-            said = {} if part.merge_mode == "concat" else {"merge_mode": str(part.merge_mode or "none")}
+            said = {"half_of": str(part.path or part.name)}
+            said |= {} if part.merge_mode == "concat" else {"merge_mode": str(part.merge_mode or "none")}
             said |= tell_overridden(part, [layers.Bidirectional], METHODS)
-            for side in (part.forward_layer, part.backward_layer):
+            for half, side in (("forward", part.forward_layer), ("backward", part.backward_layer)):
                 for inside in side._flatten_layers(include_self=True):
-                    around[id(inside)] |= said
+                    around[id(inside)] |= said | {"half": half}
         elif isinstance(part, layers.RNN) and not isinstance(part, whole):
             cells = getattr(part.cell, "cells", [part.cell])
             for cell in cells:
@@ -143,33 +143,6 @@ def _stateful(layer: Any) -> Iterator[Finding]:
 
 def _leaves(states: Any) -> list[Any]:
     return [] if states is None else _keras().tree.flatten(states)
-
-
-def _unequal(layer: Any) -> Iterator[Finding]:
-    """A Bidirectional whose two layers are not of one width: an error unless their outputs stand side by side.
-
-    Keras 3.15 builds it without a word and announces an output of twice the forward width (keras-team/keras#23688).
-    """
-    for part in layer._flatten_layers(include_self=True):
-        if not isinstance(part, _keras().layers.Bidirectional):
-            continue
-        widths: list[int] = [getattr(side, "units", 0) for side in (part.forward_layer, part.backward_layer)]
-        if 0 in widths or widths[0] == widths[1]:
-            continue
-        apart = part.merge_mode in ("concat", None)
-        counts = [sum(int(np.prod(v.shape)) for v in s.weights) for s in (part.forward_layer, part.backward_layer)]
-        yield Finding(
-            "bidirectional",
-            f"the two layers of {safe(part.name, 60)} differ: units = {widths[0]} forward, {widths[1]} backward",
-            at=safe(layer.name) if part is layer else f"{safe(layer.name)} : {safe(part.name, 60)}",
-            expected="one width in both directions",
-            found=f"{counts[0]} + {counts[1]} = {sum(counts)} parameters",
-            because=f"y is {sum(widths)} wide, and Keras announces {2 * widths[0]}"
-            if apart
-            else f"merge_mode = {safe(part.merge_mode, 20)} needs equal widths",
-            help="give backward_layer the same units, or leave it out",
-            severity="warning" if apart else "error",
-        )
 
 
 def forward(request: Request) -> tuple[Array, dict[str, Array]]:

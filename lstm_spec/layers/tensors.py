@@ -42,7 +42,8 @@ class Operator:
     input names ("W", "R", "B", "P", "initial_h", …) to names in `Tensors`, only those that are constants;
     `absent` names inputs that are wired but are not constants (computed at run time);
     `attributes` are its options, as plain Python values; `declared` are shapes that the source claims for inputs that
-    are no constants, with None for a size that it leaves open; `reasons` say of absent inputs why they are.
+    are no constants, with None for a size that it leaves open; `reasons` say of absent inputs why they are; `opset` is
+    the version of the operators that the graph is written in, 0 where there is none.
     """
 
     kind: str
@@ -52,6 +53,7 @@ class Operator:
     absent: tuple[str, ...] = ()
     declared: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
+    opset: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

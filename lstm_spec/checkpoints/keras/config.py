@@ -151,13 +151,15 @@ def _both(
         return
     shape = {"build_config": table.get("build_config")}
     own = config.get("backward_layer")
-    yield from _walk(shape | forward, names, (*places, "forward_layer"), version, "forward_")
+    for one in _walk(shape | forward, names, (*places, "forward_layer"), version, "forward_"):
+        yield replace(one, attributes={**one.attributes, "half": "forward"})
     if type(own) is dict:
-        yield from _walk(shape | own, names, (*places, "backward_layer"), version)
+        for one in _walk(shape | own, names, (*places, "backward_layer"), version):
+            yield replace(one, attributes={**one.attributes, "half": "backward"})
         return
     for one in _walk(shape | forward, names, (*places, "backward_layer"), version, "backward_"):
-        turned = {**one.attributes, "go_backwards": not one.attributes.get("go_backwards", False)}
-        yield replace(one, attributes=turned)
+        turned = {"go_backwards": not one.attributes.get("go_backwards", False), "half": "backward"}
+        yield replace(one, attributes={**one.attributes, **turned})
 
 
 def _described(

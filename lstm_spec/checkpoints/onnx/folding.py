@@ -16,7 +16,7 @@ import numpy as np
 from lstm_spec.checkpoints.files import Array, blamed_on, malformed
 from lstm_spec.checkpoints.onnx.calls import Call, Result, Unfoldable, integers
 from lstm_spec.checkpoints.onnx.foldable import RULES
-from lstm_spec.checkpoints.onnx.scopes import Contents, Scope, Value, label_of
+from lstm_spec.checkpoints.onnx.scopes import OWN_DOMAINS, Contents, Scope, Value, label_of
 from lstm_spec.checkpoints.shapes import checked_shape
 from lstm_spec.errors import safe
 from lstm_spec.layers.tensors import Tensor
@@ -24,7 +24,7 @@ from lstm_spec.layers.tensors import Tensor
 if TYPE_CHECKING:
     from onnx import NodeProto
 
-DOMAINS = ("", "ai.onnx")
+DOMAINS = OWN_DOMAINS
 MAX_CHAIN = 200  # nodes between a source and what is used; real exporters need fewer than 10
 FREE = 2**20  # elements of work that need no justification
 FACTOR = 64  # work in elements for each element of a source: silero's W needs 4

@@ -76,6 +76,7 @@ def operator_of(node: NodeProto, roles: tuple[str, ...], where: str, scope: Scop
         tuple(role for role in reasons if role != "X" and told.get(role) != ""),
         {role: shape for role, shape in declared.items() if shape and not isinstance(values[role], Value)},
         {role: words for role, words in (reasons | told).items() if words and role in (*WEIGHTS, *told)},
+        contents.opset_in(scope),
     )
 
 

@@ -21,7 +21,7 @@ from lstm_spec.checkpoints.onnx.graphs import inner_graphs
 from lstm_spec.checkpoints.onnx.initializers import constant_of, sparse_of, tensor_of
 from lstm_spec.checkpoints.onnx.operators import gather_operator, report_unread
 from lstm_spec.checkpoints.onnx.parsing import parse_model
-from lstm_spec.checkpoints.onnx.scopes import Contents, Made, Scope, check_names, check_node
+from lstm_spec.checkpoints.onnx.scopes import Contents, Made, Scope, check_names, check_node, version_of
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.tensors import Tensors
 
@@ -40,7 +40,7 @@ def read_onnx(file: File, stream: BufferedReader) -> Tensors:
 
 def collect(model: ModelProto, file: File) -> Contents:
     """Walks the graphs from the outermost inwards; a call of a function is a graph of its own."""
-    contents = Contents(file.path, file)
+    contents = Contents(file.path, file, opset=version_of(model.opset_import))
     for function in model.functions:
         check_names((function.name, function.domain, *function.input, *function.output))
         contents.functions[function.domain, function.name] = function

@@ -17,9 +17,10 @@ from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.tensors import Operator, Tensor
 
 if TYPE_CHECKING:
-    from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto
+    from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, OperatorSetIdProto
 
 MAX_OPERATORS = 10_000
+OWN_DOMAINS = ("", "ai.onnx")
 Function = tuple[str, str]  # its domain and its name
 
 
@@ -133,6 +134,11 @@ class Contents:
     stands: dict[tuple[int, str], str] = field(default_factory=dict)
     keys: Names = field(default_factory=Names)
     places: Names = field(default_factory=Names)
+    opset: int = 0
+
+    def opset_in(self, scope: Scope) -> int:
+        """The version of ONNX's operators in a graph; a function says its own."""
+        return version_of(self.functions[scope.calls[-1]].opset_import) if scope.calls else self.opset
 
     def add(self, tensor: Tensor) -> str:
         self.tensors[tensor.name] = tensor
@@ -166,6 +172,11 @@ def check_node(node: NodeProto) -> None:
     """Raises Malformed for a node with such a name."""
     check_names((node.op_type, node.domain, node.name, *node.input, *node.output))
     check_names(attribute.name for attribute in node.attribute)
+
+
+def version_of(imports: Iterable[OperatorSetIdProto]) -> int:
+    """The version of ONNX's own operators that is imported; 0 where none is."""
+    return next((one.version for one in imports if one.domain in OWN_DOMAINS), 0)
 
 
 def label_of(node: NodeProto) -> str:

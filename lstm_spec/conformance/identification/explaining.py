@@ -17,6 +17,7 @@ from lstm_spec.conformance.identification.identification import Identification
 from lstm_spec.conformance.identification.identifying import identify
 from lstm_spec.conformance.identification.steps import Step, read_step
 from lstm_spec.conformance.identification.sums import Sums, gates, run_error
+from lstm_spec.conformance.identification.transposing import find_transposed
 from lstm_spec.conformance.recognition.loading import live_part
 from lstm_spec.conformance.recognition.readings import Reading
 from lstm_spec.dialects import DIALECTS
@@ -44,7 +45,8 @@ class Explanation:
 
     Both are those of the whole step: c', and h' that follows from it. `identification` scores h' by the recorded c'.
     `gates` are the largest differences of each gate between that reading and the identified one, empty where nothing
-    was identified; `change` the axes that differ, (the identified choice, the dialect's).
+    was identified; `change` the axes that differ, (the identified choice, the dialect's). `transposed` is the one block
+    with which, turned, the dialect's reading agrees where no convention does: then `right` and `gates` are of that.
     """
 
     dialect: str
@@ -53,6 +55,7 @@ class Explanation:
     gates: Mapping[str, float]
     change: Mapping[str, tuple[str, str]]
     right: float
+    transposed: str = ""
 
     @property
     def agrees(self) -> bool:
@@ -69,6 +72,9 @@ class Explanation:
         found = self.identification
         if self.agrees:
             return (mine,)
+        if self.transposed:
+            turned = f"with {self.transposed} transposed {_number(self.right)}"
+            return (f"{mine}, {turned}: a square matrix has the shape of its transpose", *self._by_gate())
         if not found.fits:
             nearest = _number(min(self.right, self.error))
             known = f"no convention that is known here agrees: the nearest misses by {nearest}"
@@ -123,6 +129,9 @@ def explain(reading: Reading, tensors: Tensors, step: Any, member: Member | None
     sums = Sums({name: load() for name, load in loads.items() if load is not None}, recorded)
     change = found.best.hypothesis.difference(claimed)
     off, right = run_error(claimed, sums), run_error(found.best.hypothesis, sums)
+    if off > found.tolerance and not found.fits and (turned := find_transposed(claimed, sums, found.tolerance)):
+        apart = _apart(gates(claimed, turned.sums), gates(claimed, sums))
+        return Explanation(reading.dialect.name, off, found, apart, change, turned.error, turned.words)
     return Explanation(reading.dialect.name, off, found, _off(found, claimed, sums), change, right)
 
 
@@ -152,7 +161,10 @@ def _off(found: Identification, claimed: Hypothesis, sums: Sums) -> dict[str, fl
     """How far each gate is off; empty where nothing was identified."""
     if not found.ok:
         return {}
-    right, read = gates(found.best.hypothesis, sums), gates(claimed, sums)
+    return _apart(gates(found.best.hypothesis, sums), gates(claimed, sums))
+
+
+def _apart(right: Mapping[str, Array], read: Mapping[str, Array]) -> dict[str, float]:
     with np.errstate(all="ignore"):
         return {name: float(np.max(np.abs(right[name] - read[name]))) for name in "ifgo"}
 

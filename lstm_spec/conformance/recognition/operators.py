@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from lstm_spec.cells.family import LstmOptions, lstm_cell
+from lstm_spec.checkpoints.onnx.folding import GIVEN
 from lstm_spec.conformance.recognition.readings import KINDS, Reading
 from lstm_spec.dialects.native import NATIVE
 from lstm_spec.dialects.onnx import ONNX, QUANTIZED_ONNX
@@ -25,7 +26,7 @@ STATES = ("initial_h", "initial_c")
 QUANTIZED = "DynamicQuantizeLSTM"
 SCALES = ("W_scale", "W_zero_point", "R_scale", "R_zero_point")  # one for each direction, or for each of its columns
 DIRECTIONS = {"forward": "forward", "reverse": "reverse", "bidirectional": "both"}
-# The operator's attributes, opsets 1 to 22, and the type of each.
+# The operator's attributes, opsets 1 to 22, and the type of each; and those that not every opset has.
 ATTRIBUTES: Mapping[str, tuple[type, str]] = {
     "activation_alpha": (list, "a list"),
     "activation_beta": (list, "a list"),
@@ -37,10 +38,18 @@ ATTRIBUTES: Mapping[str, tuple[type, str]] = {
     "layout": (int, "a whole number"),
     "output_sequence": (int, "a whole number"),
 }
+SINCE: Mapping[str, int] = {"layout": 14}
+UNTIL: Mapping[str, int] = {"output_sequence": 6}
+FOLD = "fold the constants (onnx-simplifier, or ONNX Runtime's offline optimizer) and check the result"
+EXPORT = (
+    "export the weights into the model (torch.onnx.export with export_params=True), or check the file that has them"
+)
 AT_RUN_TIME = "the graph computes it at run time, from other tensors"
 PLAIN = ("Sigmoid", "Tanh", "Tanh")  # f, g and h of one direction
 OPTIONS = ("gate_activation", "candidate_activation", "output_activation")
 SMALLEST, LARGEST = 1e-9, 1e9  # of a number in a node, but for 0: the equation language bounds the digits
+REFUSED = "ONNX Runtime refuses a node with an attribute that its operator does not have"
+DROP = "leave the attribute out, or declare the opset that has it"
 RANGE = f"a number from {SMALLEST:g} to {LARGEST:g}"
 
 
@@ -99,17 +108,33 @@ def _unreadable(operator: Operator, at: str) -> Iterator[Finding]:
         yield Finding("unread", f"{safe(operator.where)} is a {kind}; this version reads LSTMs", at=at)
         return
     if computed := [role for role in ROLES if role in operator.absent]:
-        yield Finding(
-            "unread",
-            f"{', '.join(computed)} of {safe(operator.where)} {'is' if len(computed) == 1 else 'are'} no constant",
-            at=at,
-            because="; ".join(dict.fromkeys(operator.reasons.get(role, AT_RUN_TIME) for role in computed)),
-            help="fold the constants (onnx-simplifier, or ONNX Runtime's offline optimizer) and check the result",
-        )
+        yield _no_constants(operator, computed, at)
         return
     for role in ("W", "R", *(SCALES if operator.kind == QUANTIZED else ())):
         if role not in operator.tensors:
             yield Finding("missing", f"{safe(operator.where)} has no input {role}", at, "X, W and R")
+
+
+def _no_constants(operator: Operator, roles: list[str], at: str) -> Finding:
+    """What is wanted is made by nodes, which can be folded; or given to the model, where nothing can."""
+    by_reason: dict[str, list[str]] = {}
+    for role in roles:
+        by_reason.setdefault(operator.reasons.get(role, AT_RUN_TIME), []).append(role)
+    told = [_of_several(reason) if len(own) > 1 else reason for reason, own in by_reason.items()]
+    if len(told) > 1:
+        told = [f"{', '.join(own)}: {reason}" for own, reason in zip(by_reason.values(), told, strict=True)]
+    are = "is no constant" if len(roles) == 1 else "are no constants"
+    message = f"{', '.join(roles)} of {safe(operator.where)} {are}"
+    help = "\n".join([EXPORT] * (GIVEN in by_reason) + [FOLD] * bool(set(by_reason) - {GIVEN}))
+    return Finding("unread", message, at, because="; ".join(told), help=help)
+
+
+def _of_several(reason: str) -> str:
+    return (
+        reason.replace("it is ", "they are ", 1)
+        .replace("makes it ", "makes them ", 1)
+        .replace("computes it ", "computes them ", 1)
+    )
 
 
 def _lengths(operator: Operator, at: str) -> Finding:
@@ -125,9 +150,15 @@ def _lengths(operator: Operator, at: str) -> Finding:
 def _unsupported(operator: Operator, at: str) -> Iterator[Finding]:
     """Attributes that change the equations in a way this version has no option for, or that are no values at all."""
     attributes = operator.attributes
+    known = [name for name in ATTRIBUTES if has_attribute(operator, name)]
     for name, value in attributes.items():
-        if name not in ATTRIBUTES:
-            yield Finding("option", f"{safe(name)} is no attribute of LSTM", at, ", ".join(ATTRIBUTES), safe(value))
+        if name not in ATTRIBUTES or (name not in known and operator.kind == QUANTIZED):
+            message = f"{safe(name)} is no attribute of {operator.kind}"
+            yield Finding("option", message, at, ", ".join(known), safe(value), REFUSED, "leave the attribute out")
+        elif name not in known:
+            opsets = f"opset {SINCE[name]} or later" if name in SINCE else f"opset {UNTIL[name]} or earlier"
+            message = f"{name} is no attribute of LSTM at opset {operator.opset}"
+            yield Finding("option", message, at, opsets, safe(value), REFUSED, DROP)
         elif not isinstance(value, ATTRIBUTES[name][0]):
             yield Finding("option", f"{name} = {safe(value)} has another type", at, ATTRIBUTES[name][1])
             return
@@ -145,6 +176,14 @@ def _unsupported(operator: Operator, at: str) -> Iterator[Finding]:
     if "hidden_size" not in attributes:
         because = "ONNX Runtime refuses a node without it"
         yield Finding("option", f"{safe(operator.where)} does not say its hidden_size", at, because=because)
+
+
+def has_attribute(operator: Operator, attribute: str) -> bool:
+    """Whether the operator has an attribute at the graph's opset; ONNX Runtime's own has none of those that changed."""
+    if operator.kind == QUANTIZED:
+        return attribute not in (*SINCE, *UNTIL)
+    opset = operator.opset
+    return not opset or SINCE.get(attribute, 0) <= opset <= UNTIL.get(attribute, opset)
 
 
 def _bad_activations(attributes: Mapping[str, Any], at: str) -> Iterator[Finding]:

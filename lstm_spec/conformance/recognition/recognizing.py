@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 
 from lstm_spec.conformance.recognition.groups import Group, ask_names, claim_names, read_fitting, read_group
+from lstm_spec.conformance.recognition.halves import tell_unequal
+from lstm_spec.conformance.recognition.lacking import read_lacking
 from lstm_spec.conformance.recognition.operators import read_node
 from lstm_spec.conformance.recognition.other_cells import find_other_cells
 from lstm_spec.conformance.recognition.readings import KINDS, Reading, Recognized, Unread, is_of_files, place
@@ -68,6 +70,7 @@ def _recognize(tensors: Tensors, dialect: Dialect | None) -> Recognized:
             account.tell(ambiguous, tensors)
     for reading in readings:
         account.findings += reading.problems
+    account.findings += [] if tensors.format in OPERATORS else tell_unequal(tensors)
     used = {name for r in readings for name in (*r.names.values(), *r.constants)}
     if tensors.format in OPERATORS:  # what its operators use is told with them
         used |= {name for operator in tensors.operators for name in operator.tensors.values()}
@@ -134,6 +137,9 @@ def _read_names(tensors: Tensors, dialect: Dialect | None, account: Account) -> 
             continue
         if group.doubles:
             account.tell(_doubled(group, tensors), group.doubles)
+    if dialect is None:
+        taken = account.told.union(*(group.names for group in groups), *(p.names for p in kept_in_parts(tensors)))
+        yield from read_lacking([name for name in names if name not in taken], tensors)
 
 
 def _doubled(group: Group, tensors: Tensors) -> Finding:

@@ -1,59 +1,29 @@
 """A reading → its sizes: every axis of every tensor votes for a letter, the majority is believed, the rest is blamed.
 
-A tie is not decided: both parties are named. Each shape in letters is the one that the equations give.
+A tie is not decided: both parties are named. A transposed matrix votes as if it were turned. Each shape in letters is
+the one that the equations give.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sympy import Integer
 
 from lstm_spec.conformance.recognition.readings import Reading, place
-from lstm_spec.conformance.report import Row, shape_text
+from lstm_spec.conformance.recognition.turning import turn_transposed, turned_shape
+from lstm_spec.conformance.recognition.voting import Expected, Votes, count_votes, said_sizes
+from lstm_spec.conformance.report import Row
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.layer import Layer
-from lstm_spec.layers.sizes import LARGEST, symbols
+from lstm_spec.layers.sizes import symbols
 from lstm_spec.layers.tensors import Tensors
 from lstm_spec.phrases import shortened
 from lstm_spec.symbolic.cell import letter as symbol
 
 BATCH = "B"  # of constant states: any number, but one
-HIDDEN_SIZES = ("hidden_size", "units")
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """One tensor's derived shape in letters, and where it is in the source, if it is."""
-
-    name: str
-    sizes: tuple[Any, ...]
-    found: tuple[int, ...] | None
-
-    @property
-    def symbolic(self) -> str:
-        """`(4*k, n)`."""
-        return shape_text(self.sizes)
-
-
-@dataclass(slots=True)
-class Votes:
-    """For each letter, the values that the axes ask for, and who asks."""
-
-    by_letter: dict[str, dict[int, list[str]]] = field(default_factory=dict)
-
-    def add(self, letter: str, value: int, voter: str) -> None:
-        """One axis' vote."""
-        self.by_letter.setdefault(letter, {}).setdefault(value, []).append(voter)
-
-    def winners(self, letter: str) -> list[int]:
-        """The values with the most votes: one, or several in a tie."""
-        counts = Counter({value: len(voters) for value, voters in self.by_letter.get(letter, {}).items()})
-        most = max(counts.values(), default=0)
-        return sorted(value for value, count in counts.items() if count == most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +42,9 @@ def solve(reading: Reading, tensors: Tensors) -> Solution:
     for one of another shape, `tie` where two values have equally many votes.
     """
     expected = list(_expected(reading, tensors))
-    votes = _count_votes(expected, reading)
+    votes = count_votes(expected, reading)
+    voting = turn_transposed(expected, votes, reading)
+    votes = count_votes(voting, reading) if voting != expected else votes
     winners = {letter: votes.winners(letter) for letter in (*reading.layer.open_letters, BATCH)}
     sizes = {letter: Integer(values[0]) for letter, values in winners.items() if len(values) == 1}
     tied = {letter for letter, values in winners.items() if len(values) > 1}
@@ -83,8 +55,8 @@ def solve(reading: Reading, tensors: Tensors) -> Solution:
     at = place(tensors, reading.where)
     findings = [_tie(letter, values, votes, reading, at) for letter, values in winners.items() if letter in tied]
     findings += [
-        _blame(e, row, votes, at)
-        for e, row in zip(expected, rows, strict=True)
+        _blame(e, row, votes, at, is_turned=as_voted.turned)
+        for e, as_voted, row in zip(expected, voting, rows, strict=True)
         if not row.ok and not _waits(e, row, tied)
     ]
     findings += [_extra(name, reading, tensors, at) for name in _extras(reading)]
@@ -149,15 +121,9 @@ def _extra(own: str, reading: Reading, tensors: Tensors, at: str) -> Finding:
 
 def _check_attribute(reading: Reading, sizes: Mapping[str, Any], votes: Votes, at: str) -> Iterator[Finding]:
     """An operator may say its hidden size itself; it must be the one that the tensors have."""
-    for name, said in _said(reading):
+    for name, said in said_sizes(reading):
         if "k" in sizes and int(said) != sizes["k"]:
             yield Finding("attribute", f"{name} = {safe(said)}", at, f"k = {sizes['k']}", "", _reason("k", votes))
-
-
-def _said(reading: Reading) -> Iterator[tuple[str, Any]]:
-    """The hidden size as the operator calls it: `hidden_size` (ONNX, PyTorch), `units` (Keras)."""
-    attributes = reading.operator.attributes if reading.operator else {}
-    yield from ((name, attributes[name]) for name in HIDDEN_SIZES if attributes.get(name) is not None)
 
 
 def _check_declared(reading: Reading, sizes: Mapping[str, Any], votes: Votes, at: str) -> Iterator[Finding]:
@@ -190,58 +156,22 @@ def _expected(reading: Reading, tensors: Tensors) -> Iterator[Expected]:
         yield Expected(name, sizes, tensors[name].shape)
 
 
-def _count_votes(expected: list[Expected], reading: Reading) -> Votes:
-    votes = Votes()
-    for one in expected:
-        if one.found is None or len(one.found) != len(one.sizes):
-            continue
-        for size, length in zip(one.sizes, one.found, strict=True):
-            letter, factor = _linear(size)
-            if letter and length % factor == 0 and 1 <= length // factor <= LARGEST:
-                votes.add(letter, length // factor, one.name)
-    _count_sums(expected, votes)
-    for name, hidden in _said(reading):
-        if isinstance(hidden, int) and not isinstance(hidden, bool) and 1 <= hidden <= LARGEST:
-            votes.add("k", hidden, name)
-    return votes
-
-
-def _count_sums(expected: list[Expected], votes: Votes) -> None:
-    """An axis of n + k votes for n once the other axes have settled k."""
-    winners = {letter: votes.winners(letter) for letter in votes.by_letter}
-    known = symbols({letter: Integer(values[0]) for letter, values in winners.items() if len(values) == 1})
-    for one in expected:
-        if one.found is None or len(one.found) != len(one.sizes):
-            continue
-        for size, length in zip(one.sizes, one.found, strict=True):
-            left = length - size.xreplace(known)
-            if size.is_Add and len(left.free_symbols) == 1:
-                (letter,) = left.free_symbols
-                value = letter - left / left.coeff(letter)
-                if value.is_Integer and 1 <= value <= LARGEST:
-                    votes.add(str(letter), int(value), one.name)
-
-
-def _linear(size: Any) -> tuple[str, int]:
-    """`4*k` as ("k", 4); ("", 1) for a number or a sum."""
-    factor, symbol = size.as_coeff_Mul()
-    return (str(symbol), int(factor)) if symbol.is_Symbol else ("", 1)
-
-
 def _row(expected: Expected, numbers: Mapping[Any, Any]) -> Row:
     sizes = [s.xreplace(numbers) for s in expected.sizes]
     known = all(s.is_Integer for s in sizes)
     return Row(expected.name, expected.symbolic, tuple(map(int, sizes)) if known else None, expected.found)
 
 
-def _blame(expected: Expected, row: Row, votes: Votes, at: str) -> Finding:
+def _blame(expected: Expected, row: Row, votes: Votes, at: str, *, is_turned: bool) -> Finding:
     derived = f"{expected.symbolic}{'' if row.numbers is None else f' = {row.numbers}'}"
     where = f"{at} : {safe(expected.name)}"
     if expected.found is None:
         return Finding("missing", f"{safe(expected.name)} is missing", where, derived, "no such tensor")
     reasons = [_reason(str(s), votes) for size in expected.sizes for s in sorted(size.free_symbols, key=str)]
     because = ", ".join(dict.fromkeys(r for r in reasons if r))
-    return Finding("shape", f"{safe(expected.name)} does not fit", where, derived, str(expected.found), because)
+    message = f"{safe(expected.name)} does not fit"
+    help = f"transposed? as {turned_shape(expected.found)} it fits" if is_turned else ""
+    return Finding("shape", message, where, derived, str(expected.found), because, help)
 
 
 def _reason(letter: str, votes: Votes) -> str:

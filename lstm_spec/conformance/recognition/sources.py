@@ -18,6 +18,7 @@ from lstm_spec.layers.tensors import Tensor, Tensors
 # the package that a live object's class comes from → the module that reads it
 LIVE = {name: f"lstm_spec.frameworks.{name}" for name in ("torch", "keras", "flax")}
 LIVE |= dict.fromkeys(("equinox", "mlx", "tinygrad"), "lstm_spec.frameworks.trees")
+TREES = ("flax",)  # packages with mappings of their own, that are plain trees of arrays: FrozenDict, State
 MOST_NESTED = 32
 
 
@@ -37,6 +38,8 @@ def open_source(source: Any) -> Tensors:
         return read_tensors(source) if models is None else read_only_model(path, models)
     for owner in type(source).__mro__:
         package = owner.__module__.partition(".")[0]
+        if package in TREES and isinstance(source, Mapping):
+            break
         if package in LIVE:
             read: Tensors = import_module(LIVE[package]).read_live(source)
             return read

@@ -25,6 +25,7 @@ from lstm_spec.conformance.verdict.arguments import Dtype, Shape, dtype_of, hold
 from lstm_spec.conformance.verdict.collecting import check_each
 from lstm_spec.conformance.verdict.contract import Contract, hold_report, read_contract
 from lstm_spec.conformance.verdict.evidence import explain_engine, hold_step
+from lstm_spec.conformance.verdict.lengths import hold_lengths
 from lstm_spec.conformance.verdict.numbers import compare_numbers
 from lstm_spec.dialects import DIALECTS, get
 from lstm_spec.errors import Finding, OptionError, safe
@@ -149,7 +150,7 @@ def _is_sound(reading: Reading, found: FoundLayer) -> bool:
 
 def _check_reading(reading: Reading, tensors: Tensors, numbers: bool) -> tuple[FoundLayer, list[Finding]]:
     solution = solve(reading, tensors)
-    findings = list(solution.findings)
+    findings = [*solution.findings, *hold_lengths(reading, tensors)]
     agreement = None
     if numbers and not any(p.severity == "error" for p in reading.problems) and not findings:
         agreement = compare_numbers(reading, solution.layer, tensors)

@@ -144,8 +144,14 @@ def _misses(step: Step, held: Held, reading: Reading, layer: Layer, tensors: Ten
         expected=f"a difference of at most {agreement.tolerance:.0e}",
         found=f"{agreement.difference:.1e}",
         because="\n".join(because),
-        help=IDENTIFY if found and found.identification.ok and found.change else "",
+        help=_help(found) if found else "",
     )
+
+
+def _help(found: Explanation) -> str:
+    if found.transposed:
+        return f"store {found.transposed} transposed"
+    return IDENTIFY if found.identification.ok and found.change else ""
 
 
 def _explained(step: Step, reading: Reading, tensors: Tensors, member: Member) -> Explanation | None:

@@ -66,6 +66,50 @@ def test_lone_biases_are_unread():
     assert [f.found for f in report.findings] == ["dec.bias_ih_l0 (16,), dec.bias_hh_l0 (16,)"]
 
 
+MISSING = (
+    "error[missing]: {0}weight_hh_l0 is missing\n"
+    "  at       arrays{1} : {0}weight_hh_l0\n"
+    "  expected (4*k, k) = (16, 4)\n"
+    "  found    no such tensor"
+)
+
+
+@pytest.mark.parametrize("prefix", ["", "enc."])
+def test_a_layer_without_its_recurrent_matrix(prefix):
+    """What is there says what is missing."""
+    tensors = torch_names(prefix)
+    del tensors[f"{prefix}weight_hh_l0"]
+    report = ls.check(tensors)
+    assert messages(report) == [MISSING.format(prefix, f" : {prefix[:-1]}" if prefix else "")]
+    assert str(report).splitlines()[0] == f"{prefix[:-1] or 'arrays'}: pytorch, n = 3, k = 4, forward, two biases"
+    assert (report.ok, report.other) == (False, ())
+
+
+def test_a_stack_without_a_recurrent_matrix():
+    tensors = {n: a for n, a in torch_names(layers=2, both=True).items() if "weight_hh" not in n}
+    assert [f.message for f in ls.check(tensors).findings] == [
+        f"weight_hh_{cell} is missing" for cell in ("l0", "l0_reverse", "l1", "l1_reverse")
+    ]
+
+
+def test_without_a_recurrent_matrix_it_may_be_a_gru():
+    tensors = {n: a for n, a in torch_names(k=6).items() if n != "weight_hh_l0"}
+    words = "as an LSTM; without a recurrent matrix, a GRU of another width has these shapes too"
+    assert f"  assumed {words}\n" in str(ls.check(tensors))
+    tensors = {n: a for n, a in torch_names(k=5, gates=3).items() if n != "weight_hh_l0"}
+    assert [f.code for f in ls.check(tensors).findings] == ["unread"]
+
+
+def test_all_that_is_missing_is_told():
+    tensors = {n: a for n, a in torch_names().items() if n not in ("weight_hh_l0", "bias_ih_l0")}
+    assert [f.message for f in ls.check(tensors).findings] == ["weight_hh_l0 is missing", "bias_ih_l0 is missing"]
+
+
+def test_without_any_matrix_nothing_tells_the_width_of_x():
+    tensors = {n: a for n, a in torch_names().items() if n.startswith("bias")}
+    assert [f.code for f in ls.check(tensors).findings] == ["unread"]
+
+
 def test_a_name_inside_a_told_name_is_still_told():
     """`rnn.w` is part of the text of `rnn.weight_ih_l0`'s finding, and no part of what it tells."""
     tensors = torch_names("rnn.", gates=3) | drawn({"rnn.w": (16, 4)})
