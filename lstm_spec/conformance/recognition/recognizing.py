@@ -138,7 +138,7 @@ def _read_names(tensors: Tensors, dialect: Dialect | None, account: Account) -> 
         if group.doubles:
             account.tell(_doubled(group, tensors), group.doubles)
     if dialect is None:
-        taken = account.told.union(*(group.names for group in groups), *(p.names for p in kept_in_parts(tensors)))
+        taken = account.told.union(*(group.names for group in groups))
         yield from read_lacking([name for name in names if name not in taken], tensors)
 
 
