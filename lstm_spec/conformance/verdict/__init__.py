@@ -1,6 +1,7 @@
 """A source held against what is derived of it → a report.
 
 arguments    x, h and c that somebody is about to hand over
+dtypes       whether the parameters are floating-point numbers
 numbers      our compiled code beside the framework's own layer
 evidence     one step, of an engine or recorded: as which convention it agrees
 checking     `check`: one source → its report, from these three
