@@ -1,8 +1,8 @@
 """ONNX Runtime: the forward pass of one LSTM node, with the tensors and attributes that stood in the file.
 
 The node is put in a model of its own, so that its file need not be run. The tensors are fed to it like x: as constants
-of the model they would be copied six times (7 times a file's size was taken, seen with 1.32). Source of the
-conventions: the operator's schema; ONNX Runtime's CPU provider has float32 only and refuses layout = 1 (seen with 1.31).
+of the model they are copied six times (a check took 7 times the size of its file, seen with 1.32). Source of the
+conventions: the operator's schema; the CPU provider has float32 only and refuses layout = 1 (seen with 1.31).
 """
 
 from __future__ import annotations
