@@ -38,7 +38,12 @@ def check(
             show_default=False,
         ),
     ] = None,
-    numbers: Annotated[bool, typer.Option(help="Also compare numbers, where a forward pass is to be had.")] = True,
+    numbers: Annotated[
+        bool,
+        typer.Option(
+            help="Also read values and compare numbers, of layers up to 1 GB, where a framework is installed."
+        ),
+    ] = True,
     json: Json = False,
 ) -> Answer:
     """Find the recurrent layers in a file and hold every tensor against its derived shape.

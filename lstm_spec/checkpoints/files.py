@@ -178,4 +178,6 @@ class Bfloat16:
     halves: Callable[[], Array]
 
     def __call__(self) -> Array:
-        return (self.halves().astype(np.uint32) << 16).view(np.float32)
+        wide = self.halves().astype(np.uint32)
+        wide <<= 16  # in its place
+        return wide.view(np.float32)

@@ -31,6 +31,7 @@ from lstm_spec.layers.tensors import Operator, Tensor, Tensors
 KINDS = {"LSTM": "LSTM", "LSTMCell": "LSTM", "GRU": "GRU", "SimpleRNN": "RNN"}
 OPTIONS = ("units", "use_bias", "go_backwards", "return_sequences")
 FUNCTIONS = ("activation", "recurrent_activation")
+HALVES = ("float16", "bfloat16")
 METHODS = ("__call__", "call", "inner_loop")  # what computes
 # Keras 3.15: sigmoid and tanh of float64 come back rounded (3e-8), on JAX even with JAX_ENABLE_X64.
 SINGLE = ("numpy", "jax")
@@ -102,7 +103,14 @@ def _said(part: Any, known: type) -> dict[str, Any]:
     if isinstance(cell, keras.layers.LSTMCell):
         said |= tell_overridden(cell, [keras.layers.LSTMCell], METHODS)
     is_cell = known is keras.layers.LSTMCell
+    said |= _rounding(part)
     return said | tell_overridden(part, [known], METHODS) | {"step": is_cell, "keras_version": keras.__version__}
+
+
+def _rounding(part: Any) -> dict[str, str]:
+    """The half floats that a layer computes in, whatever its variables are: the policy mixed_float16 says it."""
+    dtype = str(part.compute_dtype)
+    return {"compute_dtype": dtype} if dtype in HALVES else {}
 
 
 def _around(layer: Any) -> dict[int, dict[str, Any]]:
@@ -115,7 +123,7 @@ def _around(layer: Any) -> dict[int, dict[str, Any]]:
     around: dict[int, dict[str, Any]] = defaultdict(dict)
     for part in layer._flatten_layers(include_self=True):
         if isinstance(part, layers.Bidirectional):
-            said = {"half_of": str(part.path or part.name)}
+            said = {"half_of": str(part.path or part.name)} | _rounding(part)
             said |= {} if part.merge_mode == "concat" else {"merge_mode": str(part.merge_mode or "none")}
             said |= tell_overridden(part, [layers.Bidirectional], METHODS)
             for half, side in (("forward", part.forward_layer), ("backward", part.backward_layer)):
@@ -125,7 +133,7 @@ def _around(layer: Any) -> dict[int, dict[str, Any]]:
             cells = getattr(part.cell, "cells", [part.cell])
             for cell in cells:
                 around[id(cell)] |= {"step": False, "go_backwards": False, "return_sequences": True}
-                around[id(cell)] |= tell_overridden(part, [layers.RNN], METHODS)
+                around[id(cell)] |= tell_overridden(part, [layers.RNN], METHODS) | _rounding(part)
             around[id(cells[0])]["go_backwards"] = part.go_backwards
             around[id(cells[-1])]["return_sequences"] = part.return_sequences
     return around
@@ -171,7 +179,10 @@ def forward(request: Request) -> tuple[Array, dict[str, Array]]:
 def _config(request: Request) -> dict[str, Any]:
     """What the layer is made of: never a stranger's configuration, which could name code, only these options of it."""
     k = int(request.layer.sizes["k"])
-    config = {"units": k, "use_bias": "bias" in request.tensors, "go_backwards": request.layer.direction == "reverse"}
+    config: dict[str, Any] = {"units": k, "use_bias": "bias" in request.tensors}
+    config["go_backwards"] = request.layer.direction == "reverse"
+    # They are replaced: drawing an orthogonal matrix of k = 4000 takes half a minute, and three times its size.
+    config |= dict.fromkeys(("kernel_initializer", "recurrent_initializer", "bias_initializer"), "zeros")
     return config | {
         option: _activation(request.attributes[option], str(request.attributes.get("keras_version", "")))
         for option in ("activation", "recurrent_activation")

@@ -1,7 +1,8 @@
 """ONNX Runtime: the forward pass of one LSTM node, with the tensors and attributes that stood in the file.
 
-The node is put in a model of its own, so that its file need not be run. Source of the conventions: the operator's
-schema; ONNX Runtime's CPU provider has float32 only and refuses layout = 1 (seen with 1.31).
+The node is put in a model of its own, so that its file need not be run. The tensors are fed to it like x: as constants
+of the model they are copied six times (a check took 7 times the size of its file, seen with 1.32). Source of the
+conventions: the operator's schema; the CPU provider has float32 only and refuses layout = 1 (seen with 1.31).
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ def forward(request: Request) -> tuple[Array, dict[str, Array]]:
         "X": np.ascontiguousarray(request.x),
         "initial_h": stacked_states(request, "h"),
         "initial_c": stacked_states(request, "c"),
+        **{name: np.ascontiguousarray(array) for name, array in request.tensors.items()},
     }
     y, h, c = session.run(None, feeds)
     steps, directions, batch, width = y.shape
@@ -55,7 +57,7 @@ def _session(model: bytes) -> Any:
 
 def _model(request: Request) -> bytes:
     try:
-        from onnx import TensorProto, helper, numpy_helper
+        from onnx import TensorProto, helper
     except ImportError:
         raise MissingPackageError("onnx", "onnx", "running an ONNX node") from None
     roles = ["X", "W", "R", "B", "", "initial_h", "initial_c", "P"]
@@ -63,10 +65,9 @@ def _model(request: Request) -> bytes:
     attributes = {"hidden_size": int(request.layer.sizes["k"]), "direction": DIRECTIONS[request.layer.direction]}
     attributes |= {n: v for n, v in request.attributes.items() if n in ATTRIBUTES and v != []}
     node = helper.make_node("LSTM", present, ["Y", "Y_h", "Y_c"], **attributes)
-    inputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in ("X", "initial_h", "initial_c")]
+    inputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in filter(None, present)]
     outputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in ("Y", "Y_h", "Y_c")]
-    constants = [numpy_helper.from_array(np.ascontiguousarray(a), name) for name, a in request.tensors.items()]
-    graph = helper.make_graph([node], "one_lstm", inputs, outputs, constants)
+    graph = helper.make_graph([node], "one_lstm", inputs, outputs)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
     model.ir_version = IR_VERSION
     return bytes(model.SerializeToString())

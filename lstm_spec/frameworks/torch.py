@@ -125,7 +125,7 @@ def _stepped(torch: Any, cell: Any, x: Any, h: Any, c: Any) -> tuple[Any, Any, A
 
 
 def _rebuilt(torch: Any, request: Request) -> Any:
-    """An `nn.LSTM` of the layer's sizes that holds these tensors."""
+    """An `nn.LSTM` of the layer's sizes on these very arrays: it is made without any of its own, and only reads."""
     layer = request.layer
     sizes = {name: int(value) for name, value in layer.given}
     dtype = getattr(torch, str(request.x.dtype))
@@ -137,7 +137,11 @@ def _rebuilt(torch: Any, request: Request) -> Any:
         bias=any(name.startswith("bias") for name in request.tensors),
         bidirectional=layer.direction == "both",
         dtype=dtype,
+        device="meta",
         **projection,
     )
-    module.load_state_dict({name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in request.tensors.items()})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        shared = {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in request.tensors.items()}
+    module.load_state_dict(shared, assign=True)
     return module.eval()

@@ -137,6 +137,24 @@ def test_keras_that_goes_on_from_its_last_call(keras):
     assert ls.check(made).findings == ()
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("place", ["layer", "cell", "around a cell", "both directions"])
+def test_keras_that_computes_in_halves(keras, policy, place):
+    """Its variables are float32: a layer that was rebuilt in float32 agreed, and it is another."""
+    layers = keras.layers
+    made = {
+        "layer": lambda: layers.LSTM(K, dtype=policy),
+        "cell": lambda: layers.RNN(layers.LSTMCell(K, dtype=policy)),
+        "around a cell": lambda: layers.RNN(layers.LSTMCell(K), dtype=policy),
+        "both directions": lambda: layers.Bidirectional(layers.LSTM(K), dtype=policy),
+    }[place]()
+    made.build((BATCH, TIME, N))
+    for found in ls.check(made).layers:
+        assert found.dtype == "float32"
+        dtype = policy.removeprefix("mixed_")
+        assert str(found.agreement) == f"not compared with keras: the layer computes in {dtype}"
+
+
 # ---- a class of somebody's own ----
 
 

@@ -2,6 +2,7 @@
 
 arguments    x, h and c that somebody is about to hand over
 lengths      the lengths that a node has as a constant
+dtypes       whether the parameters are floating-point numbers
 numbers      our compiled code beside the framework's own layer
 evidence     one step, of an engine or recorded: as which convention it agrees
 checking     `check`: one source → its report, from these three

@@ -24,6 +24,7 @@ from lstm_spec.conformance.report import Agreement, FoundLayer, Report, Row, sha
 from lstm_spec.conformance.verdict.arguments import Dtype, Shape, dtype_of, hold_arguments, hold_dtypes, shape_of
 from lstm_spec.conformance.verdict.collecting import check_each
 from lstm_spec.conformance.verdict.contract import Contract, hold_report, read_contract
+from lstm_spec.conformance.verdict.dtypes import hold_parameter_dtypes
 from lstm_spec.conformance.verdict.evidence import explain_engine, hold_step
 from lstm_spec.conformance.verdict.lengths import hold_lengths
 from lstm_spec.conformance.verdict.numbers import compare_numbers
@@ -56,18 +57,19 @@ def check(
     (B, T, n) as the layer is laid out, and (L·D, B, width); `at` names the one of several layers that they are for.
     `dialect` reads in that dialect only; `cell` is a cell of
     your own, whose tensors bear its names; `numbers` compares with the framework's forward pass where it is installed;
-    `contract` is what `write_contract` wrote of another file, or what `read_contract` made of it; `step` is one
-    recorded step, as `identify` takes it, that one of the layers must compute.
+    `contract` is the text that `write_contract` wrote of another file, never its path, or what `read_contract` made of
+    it; `step` is one recorded step, as `identify` takes it, that one of the layers must compute. Values are read for
+    `numbers`, of a layer whose weights take at most 1 GB, for `step` and for `cell`; shapes need none.
     Raises FileError when the source cannot be read, TensorError when it holds no LSTM at all or the step is none,
     OptionError for an argument without a shape, for arguments that one of several layers would take and none is named,
-    and for a step beside a cell of your own.
+    for a step beside a cell of your own, and for a contract that is no text.
     """
     arguments = {name: value for name, value in {"x": x, "h": h, "c": c}.items() if value is not None}
     given = {name: (shape_of(name, value), dtype_of(value)) for name, value in arguments.items()}
     if at is not None and not given:
         help = "check(layer, x, h, c, at=…); without them every layer is checked"
         raise OptionError(Finding("at", "at names the layer that x, h and c are for, and there are none", help=help))
-    held = read_contract(contract) if isinstance(contract, str) else contract
+    held = contract if contract is None or isinstance(contract, Contract) else read_contract(contract)
     if step is not None and cell is not None:
         raise OptionError(Finding("options", "a recorded step does not go with a cell of your own", help=RUN_IT))
     recorded = None if step is None else read_step(step)
@@ -150,9 +152,9 @@ def _is_sound(reading: Reading, found: FoundLayer) -> bool:
 
 def _check_reading(reading: Reading, tensors: Tensors, numbers: bool) -> tuple[FoundLayer, list[Finding]]:
     solution = solve(reading, tensors)
-    findings = [*solution.findings, *hold_lengths(reading, tensors)]
+    findings = [*solution.findings, *hold_lengths(reading, tensors), *hold_parameter_dtypes(reading, tensors)]
     agreement = None
-    if numbers and not any(p.severity == "error" for p in reading.problems) and not findings:
+    if numbers and not any(finding.severity == "error" for finding in (*reading.problems, *findings)):
         agreement = compare_numbers(reading, solution.layer, tensors)
         findings += [*_strange(agreement, reading, tensors), *_differing(agreement, reading, solution.layer, tensors)]
     assumed = assumptions(reading, solution.layer, tensors)

@@ -32,6 +32,8 @@ EXAMPLES = {"sizes": ", { n = 5, k = 10 }", "shapes": ', { "gru.weight_hh_l0" = 
 KNOWN = {name: CHOICES[name] for name in ("direction", "layout")} | {"merge": (*CHOICES["merge"], "ave", "None")}
 WRITES = "lstm-spec spec FILE writes a contract"
 LEFT_OUT = "a line that is deleted is not held"
+NO_PATH = "a contract is given by its text, a file's as pathlib.Path(…).read_text(encoding='utf-8')"
+UNNAMED = "the contract"  # one that was handed over as a text
 QUOTED = 'the equations stand between """ and """: delete some of them, or all with both marks'
 AT_LINE = re.compile(r" \(at line (\d+), column \d+\)")
 # What further equations and declarations mend.
@@ -57,12 +59,15 @@ class Text:
         return {key: self.at(table, number, key) for key in ("", *keys)}
 
 
-def read_contract(text: str, name: str = "the contract") -> Contract:
-    """What a contract holds.
+def read_contract(text: str, name: str = UNNAMED) -> Contract:
+    """What a contract holds, from its text.
 
-    Raises FileError when the text is no TOML, or holds what no contract has; CellError when equations do not parse, or
-    are no equations of one cell.
+    Raises OptionError for what is no text, a path too; FileError when the text is no TOML, or holds what no contract
+    has; CellError when equations do not parse, or are no equations of one cell.
     """
+    if not isinstance(text, str):
+        kind = safe(type(text).__name__, 40)
+        raise OptionError(Finding("type", "this is no contract", expected="its text", found=kind, help=NO_PATH))
     if len(text) > LONGEST:
         found = f"{len(text)} characters"
         raise FileError(Finding("spec", "this is too long for a contract", safe(name), f"at most {LONGEST}", found))
@@ -91,7 +96,8 @@ def _parsed(source: Text) -> dict[str, Any]:
         line = AT_LINE.search(str(error))
         number = int(line[1]) if line else 0
         shown = f":{number}   {safe(source.text.split(chr(10))[number - 1].strip(), 80)}" if line else ""
-        help = QUOTED if source.text.count('"""') % 2 else WRITES
+        is_line = source.name == UNNAMED and "\n" not in source.text.strip()
+        help = NO_PATH if is_line else QUOTED if source.text.count('"""') % 2 else WRITES
         found = Finding("spec", "this is no TOML", f"{safe(source.name)}{shown}", because=safe(error), help=help)
         raise FileError(found) from None
 

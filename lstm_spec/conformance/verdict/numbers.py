@@ -6,6 +6,7 @@ The weights go to the framework as it wrote them and to us through the dialect, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,11 @@ from lstm_spec.layers.layer import Layer
 from lstm_spec.layers.tensors import Tensors
 
 MOST_CELLS = 100  # compiling a stack takes time with its height: 999 layers took 211 s
+MOST_BYTES = 1_000_000_000  # of one layer's weights as they are computed with: twice that is taken
+TOO_LARGE = (
+    "{:,.0f} MB of weights are more than {:,.0f} MB; "
+    "one recorded step is held against a layer of any size (--step, or step=…)"
+)
 STEPS, BATCH, SEED = 4, 2, 0
 # |ours - theirs| / max(1, |theirs|). Real layers agree within 1e-5 in float32, a wrong gate order misses by 0.05 and
 # more: the limit stands between. Few steps, for large weights are chaotic: uniform in ±3 with k = 512, two right
@@ -33,19 +39,15 @@ ROUNDINGS, MOST_ROUNDED = 30, 0.02
 def compare_numbers(reading: Reading, layer: Layer, tensors: Tensors) -> Agreement:
     """The largest difference between our output and states and the framework's, or why there is none to be had."""
     engine = reading.dialect.engine
-    if not engine:
-        return Agreement("", reason=_why_no_engine(reading, tensors))
-    if len(layer.members) > MOST_CELLS:
-        return Agreement(engine, reason=f"{len(layer.members)} cells are more than {MOST_CELLS}")
-    if not installed(engine):
-        return Agreement(engine, reason=f'it is not installed (pip install "lstm-spec[{_extra(engine)}]")')
+    if reason := _why_not(engine, reading, layer, tensors):
+        return Agreement(engine, reason=reason)
     arrays = load_tensors(reading, tensors)
     if isinstance(arrays, str):
         return Agreement(engine, reason=arrays)
     if strange := [reading.names[own] for own, array in arrays.items() if not np.isfinite(array).all()]:
         reason = f"{', '.join(map(safe, strange))} holds NaN or infinity"
         return Agreement(engine, reason=reason, strange=tuple(strange))
-    if tensors.live is not None and (half := HALVES & {tensors[source].dtype for source in reading.names.values()}):
+    if half := _computed_in(reading, tensors) & HALVES:
         return Agreement(engine, reason=f"the layer computes in {', '.join(sorted(half))}")
     dtype = next(iter(arrays.values())).dtype
     x, state = _random_input(layer, dtype)
@@ -70,6 +72,32 @@ def compare_numbers(reading: Reading, layer: Layer, tensors: Tensors) -> Agreeme
                 reason = f"with weights so large, rounding alone changes the output by {rounded:.0e}"
                 return Agreement(engine, reason=reason)
         return Agreement(engine, difference, limit)
+
+
+def _why_not(engine: str, reading: Reading, layer: Layer, tensors: Tensors) -> str:
+    """Why nothing is compared, as far as it is known before a value is read; empty where there is no reason."""
+    if not engine:
+        return _why_no_engine(reading, tensors)
+    if len(layer.members) > MOST_CELLS:
+        return f"{len(layer.members)} cells are more than {MOST_CELLS}"
+    if not installed(engine):
+        return f'it is not installed (pip install "lstm-spec[{_extra(engine)}]")'
+    size = _bytes_of(reading, tensors)
+    return TOO_LARGE.format(size / 1e6, MOST_BYTES / 1e6) if size > MOST_BYTES else ""
+
+
+def _bytes_of(reading: Reading, tensors: Tensors) -> int:
+    """What the weights take once they are read: half floats are widened."""
+    held = [tensors[source] for source in reading.names.values()]
+    return sum(prod(tensor.shape) * (8 if tensor.dtype == "float64" else 4) for tensor in held)
+
+
+def _computed_in(reading: Reading, tensors: Tensors) -> set[str]:
+    """The dtypes that a live layer rounds to: those of its weights, and the one that it says itself, as Keras does."""
+    if tensors.live is None:
+        return set()
+    said = reading.operator.attributes.get("compute_dtype") if reading.operator else None
+    return {tensors[source].dtype for source in reading.names.values()} | ({str(said)} if said else set())
 
 
 def _why_no_engine(reading: Reading, tensors: Tensors) -> str:

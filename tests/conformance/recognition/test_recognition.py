@@ -198,7 +198,7 @@ def test_a_tie_of_batches(tmp_path):
 # ---- dtypes ----
 
 
-@pytest.mark.parametrize("dtype", ["int8", "int64", "bool"])
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
 def test_shapes_are_checked_where_numbers_cannot_be(dtype, tmp_path):
     save_file({name: a.astype(dtype) for name, a in torch_names().items()}, tmp_path / "half.safetensors")
     report = ls.check(tmp_path / "half.safetensors")

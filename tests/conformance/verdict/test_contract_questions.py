@@ -6,6 +6,7 @@ import pytest
 
 import lstm_spec as ls
 from lstm_spec.conformance.verdict.contract import read_contract, write_contract
+from lstm_spec.errors import OptionError
 from tests.conformance.sets import own_names
 
 CONTRACT = write_contract(ls.check(own_names(), numbers=False))
@@ -191,3 +192,30 @@ def test_numbers_of_thousands_of_digits_are_refused(old, new):
     assert refused(old, new).startswith(
         ("error[spec]: this is no TOML", "error[spec]: n is no size", "error[number]: ")
     )
+
+
+NO_PATH = "  help     a contract is given by its text, a file's as pathlib.Path(…).read_text(encoding='utf-8')"
+
+
+@pytest.mark.parametrize("read", [read_contract, lambda text: ls.check(own_names(), numbers=False, contract=text)])
+def test_a_path_is_not_taken_for_a_text(read, tmp_path):
+    """Whether there is such a file or not: a text is a text. Only what to pass was not said."""
+    (tmp_path / "spec.toml").write_text(CONTRACT)
+    for path in (str(tmp_path / "spec.toml"), "spec.toml", "models/spec.toml\n"):
+        with pytest.raises(ls.LstmSpecError) as caught:
+            read(path)
+        lines = str(caught.value).splitlines()
+        assert (lines[0], lines[-1]) == ("error[spec]: this is no TOML", NO_PATH)
+    for given in (tmp_path / "spec.toml", b"[[layer]]", {}):
+        with pytest.raises(OptionError) as caught:
+            read(given)
+        found = f"  expected its text\n  found    {type(given).__name__}"
+        assert str(caught.value) == f"error[type]: this is no contract\n{found}\n{NO_PATH}"
+    assert read((tmp_path / "spec.toml").read_text())
+
+
+def test_a_file_of_one_line_is_told_what_writes_one():
+    """The help is for those who hand over a text; the command reads the file itself."""
+    with pytest.raises(ls.LstmSpecError) as caught:
+        read_contract("spec.toml", "s.toml")
+    assert str(caught.value).splitlines()[-1] == "  help     lstm-spec spec FILE writes a contract"
