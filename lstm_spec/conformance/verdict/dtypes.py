@@ -5,6 +5,7 @@ Told from what the source says of its tensors; no value is read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,6 +15,8 @@ from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.tensors import Tensors
 
 MOST_NAMED = 4
+WHOLE = re.compile(r"(?i)q?u?int(?P<bits>\d{1,3})(x\d+)?")  # int64, qint8 (PyTorch), uint4 (ONNX)
+CODE_BITS = 8
 
 
 def hold_parameter_dtypes(reading: Reading, tensors: Tensors) -> Iterator[Finding]:
@@ -46,10 +49,12 @@ def _kind(dtype: str) -> str:
     try:
         known = np.dtype(dtype)
     except (TypeError, ValueError):
-        return {"string": "other", "complex32": "other"}.get(dtype, "float")
-    if known.kind in "iu":
-        return "code" if known.itemsize == 1 else "whole"
-    return "other" if known.kind in "bcSUOMm" else "float"
+        name, kind = dtype, {"string": "S", "complex32": "c"}.get(dtype, "f")
+    else:
+        name, kind = known.name, known.kind
+    if whole := WHOLE.fullmatch(name):
+        return "code" if int(whole["bits"]) <= CODE_BITS else "whole"
+    return "other" if kind in "bcSUOMm" else "float"
 
 
 def _listed(names: list[str]) -> str:

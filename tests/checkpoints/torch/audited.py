@@ -28,8 +28,6 @@ def hook(event, arguments):
         opened.append(arguments[0])
     elif event.split(".")[0] in FORBIDDEN:
         events.append(event)
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 with open("/proc/self/status") as status:
     used = next(int(line.split()[1]) for line in status if line.startswith("VmSize"))
 resource.setrlimit(resource.RLIMIT_AS, ((used << 10) + 200_000_000,) * 2)

@@ -7,6 +7,7 @@ import pytest
 from safetensors.numpy import save_file
 
 import lstm_spec as ls
+from lstm_spec.layers.tensors import Tensor, Tensors
 from tests.conformance.sets import keras_names, messages, node_attributes, onnx_model, onnx_names, torch_names
 
 NAMES = "weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0"
@@ -60,6 +61,17 @@ def test_of_a_tall_stack_some_are_named():
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f4"])
 def test_floating_point_numbers_are_none(dtype):
     assert ls.check({name: a.astype(dtype) for name, a in torch_names().items()}, numbers=False).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "severity"),
+    [("qint8", "warning"), ("quint4x2", "warning"), ("uint4", "warning"), ("INT4", "warning"), ("qint32", "error")],
+)
+def test_whole_numbers_that_numpy_has_not(dtype, severity):
+    """PyTorch's and ONNX's: they passed as floating-point numbers of a new kind."""
+    tensors = {name: Tensor(name, a.shape, dtype, None) for name, a in torch_names().items()}
+    (found,) = ls.check(Tensors("arrays", "arrays", tensors), numbers=False).findings
+    assert (found.code, found.severity, found.found) == ("dtype", severity, dtype)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])
