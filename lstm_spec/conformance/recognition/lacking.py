@@ -28,7 +28,7 @@ def read_lacking(names: Collection[str], tensors: Tensors) -> Iterator[Reading]:
         if not group.is_recurrent and not group.doubles and len(group.found) >= FEWEST:
             reading = read_group(group, tensors)
             if isinstance(reading, Reading) and _lacks_only(solution := solve(reading, tensors)):
-                yield replace(reading, assumed=(*reading.assumed, *_may_be_a_gru(solution)))
+                yield replace(reading, assumed=(*reading.assumed, _of_others(solution)))
 
 
 def _lacks_only(solution: Solution) -> bool:
@@ -36,7 +36,7 @@ def _lacks_only(solution: Solution) -> bool:
     return all(finding.code == "missing" for finding in solution.findings) and not solution.layer.open_letters
 
 
-def _may_be_a_gru(solution: Solution) -> Iterator[str]:
-    """Rows that divide by 4 and by 3 are either's."""
-    if int(solution.layer.sizes["k"]) % 3 == 0:
-        yield "as an LSTM; without a recurrent matrix, a GRU of another width has these shapes too"
+def _of_others(solution: Solution) -> str:
+    """Rows that divide by 4 are a simple RNN's too, and where they divide by 3 a GRU's."""
+    others = "a simple RNN or a GRU" if int(solution.layer.sizes["k"]) % 3 == 0 else "a simple RNN"
+    return f"as an LSTM; without a recurrent matrix, {others} of another width has these shapes too"

@@ -21,16 +21,25 @@ def turn_transposed(expected: Sequence[Expected], votes: Votes, reading: Reading
 
     Where the others say nothing, all that do not fit are turned, or all matrices, if then everything fits.
     """
+    turned: set[str] = set()
+    while alone := _surely_turned(expected, votes) - turned:  # each one's turning may decide what others were tied on
+        turned |= alone
+        votes = count_votes(_with_turned(expected, turned), reading)
+    if turned:
+        return _with_turned(expected, turned)
     misfits = [one for one in expected if _may_turn(one) and not _fits(one, votes, one.name)]
-    alone = {one.name for one in misfits if _fits(_turned(one), votes, one.name, decided=True)}
-    if alone:
-        return _with_turned(expected, alone)
     for chosen in (misfits, [one for one in expected if _may_turn(one)]):
         trial = _with_turned(expected, {one.name for one in chosen})
         own = count_votes(trial, reading)
         if chosen and all(one.found is None or _fits(one, own, decided=True) for one in trial):
             return trial
     return list(expected)
+
+
+def _surely_turned(expected: Sequence[Expected], votes: Votes) -> set[str]:
+    """The tensors that what the others say fits turned around, and only so."""
+    misfits = (one for one in expected if _may_turn(one) and not _fits(one, votes, one.name))
+    return {one.name for one in misfits if _fits(_turned(one), votes, one.name, decided=True)}
 
 
 def turned_shape(shape: tuple[int, ...]) -> tuple[int, ...]:

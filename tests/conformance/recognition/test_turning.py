@@ -87,6 +87,26 @@ def test_all_matrices_without_a_bias(names):
     ]
 
 
+def test_one_that_is_turned_decides_the_other():
+    """The bias, and each matrix as it lies, all say something else of k, until one of them is turned."""
+    names = ("kernel", "recurrent_kernel")
+    _, findings = told(turned(keras_names(), *names))
+    assert findings == [
+        "error[shape]: kernel does not fit\n"
+        "  at       arrays : kernel\n"
+        "  expected (n, 4*k) = (3, 16)\n"
+        "  found    (16, 3)\n"
+        "  because  n = 3 from kernel transposed, k = 4 from bias\n"
+        "  help     transposed? as (3, 16) it fits",
+        "error[shape]: recurrent_kernel does not fit\n"
+        "  at       arrays : recurrent_kernel\n"
+        "  expected (k, 4*k) = (4, 16)\n"
+        "  found    (16, 4)\n"
+        "  because  k = 4 from bias\n"
+        "  help     transposed? as (4, 16) it fits",
+    ]
+
+
 @pytest.mark.parametrize("shape", [(15, 3), (5, 16), (16, 5), (4, 15), (16,), (1, 4, 16)])
 def test_what_would_not_fit_is_not_called_transposed(shape):
     tensors = torch_names() | {"weight_hh_l0": np.zeros(shape, "float32")}

@@ -92,10 +92,15 @@ def test_a_stack_without_a_recurrent_matrix():
     ]
 
 
-def test_without_a_recurrent_matrix_it_may_be_a_gru():
-    tensors = {n: a for n, a in torch_names(k=6).items() if n != "weight_hh_l0"}
-    words = "as an LSTM; without a recurrent matrix, a GRU of another width has these shapes too"
+@pytest.mark.parametrize(("k", "others"), [(4, "a simple RNN"), (6, "a simple RNN or a GRU")])
+def test_without_a_recurrent_matrix_it_may_be_another_cell(k, others):
+    """PyTorch has one set of names for the three."""
+    tensors = {n: a for n, a in torch_names(k=k).items() if n != "weight_hh_l0"}
+    words = f"as an LSTM; without a recurrent matrix, {others} of another width has these shapes too"
     assert f"  assumed {words}\n" in str(ls.check(tensors))
+
+
+def test_without_a_recurrent_matrix_rows_of_three_gates_are_unread():
     tensors = {n: a for n, a in torch_names(k=5, gates=3).items() if n != "weight_hh_l0"}
     assert [f.code for f in ls.check(tensors).findings] == ["unread"]
 
