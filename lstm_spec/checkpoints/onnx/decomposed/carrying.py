@@ -1,7 +1,8 @@
 """Steps → cells: which product is h's, what the options are, and that h and c are what the step before left.
 
-A value is h where a step of the graph or the round of its loop before makes it so. A product with anything else, such
-as a multiplicative LSTM's, is no LSTM's, whatever its shape.
+A value is h where the step, or the round of the loop, that leaves the cell's c leaves it too. That another step leaves
+it says nothing: the x of a stacked cell is the h of the cell below. A product with anything else, such as a
+multiplicative LSTM's, is no LSTM's, whatever its shape.
 """
 
 from __future__ import annotations
@@ -10,9 +11,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lstm_spec.checkpoints.onnx.decomposed.cells import Cell, functions_of, sides_of, variables_of, words_of
+from lstm_spec.checkpoints.onnx.decomposed.cells import (
+    Cell,
+    functions_of,
+    met_by,
+    projections_of,
+    sides_of,
+    values_of,
+    variables_of,
+    words_of,
+)
 from lstm_spec.checkpoints.onnx.decomposed.forms import Form, Unclear, Variable, total
-from lstm_spec.checkpoints.onnx.decomposed.linear_forms import MAX_STEPS, PASSED, linear_form, root
+from lstm_spec.checkpoints.onnx.decomposed.linear_forms import MAX_STEPS, PASSED, root
 from lstm_spec.checkpoints.onnx.decomposed.steps import CARRIERS, Graph, Step, is_constant, name_of
 from lstm_spec.checkpoints.onnx.scopes import Scope, Value
 from lstm_spec.errors import safe
@@ -42,7 +52,7 @@ class Chain:
         self.h = {seen.variable(step.h_after): Left(step) for step in steps}
         self.c = {seen.variable(step.c_after): step for step in steps}
         for step in steps:
-            for name, form in _projections(step, seen):
+            for name, form in projections_of(step, seen):
                 self.h.setdefault(seen.variable(name), Left(step, form))
         self.left: dict[int, list[Variable]] = {id(step): [] for step in steps}
         for value, made in (*((v, left.step) for v, left in self.h.items()), *self.c.items()):
@@ -55,15 +65,12 @@ class Chain:
 
     def settle(self, cells: list[Cell]) -> None:
         """Finds each cell's h, its weights and options, and holds its states to what the others leave."""
-        for cell in cells:
-            if not cell.reason:
-                cell.h = self._carried_h(cell)
         groups: dict[object, list[Cell]] = {}
         for cell in cells:
             groups.setdefault(cell.key, []).append(cell)
         for equal in groups.values():
-            known = next((one for one in equal if one.h), None)
             own = self._left_by(equal)
+            known = self._known(equal, own)
             chained = any(one.h and self.before(*one.h) in own for one in equal)
             for cell in equal:
                 if not cell.reason and cell.h is None:
@@ -80,12 +87,31 @@ class Chain:
         """What these steps leave as h or c."""
         return {value for one in equal for value in self.left[id(one.step)]}
 
-    def _carried_h(self, cell: Cell) -> tuple[Scope, str] | None:
-        found = [(s, n) for s, n, _ in variables_of(cell) if self.before(s, n) in self.h]
+    def _known(self, equal: list[Cell], own: set[Variable]) -> Cell | None:
+        """Finds h where the wiring tells it: what comes from where c comes from, of the same weights if any is. Where
+        it is told of none, what comes from a step of the same weights is h, and c does not fit it."""
+        sound = [cell for cell in equal if not cell.reason]
+        for cell in sound:
+            cell.h = self._with_c(cell, self._from(cell, own) or values_of(cell))
+        if not any(cell.h for cell in sound):
+            for cell in sound:
+                found = self._from(cell, own)
+                cell.h = found[0] if len(found) == 1 else None
+        return next((one for one in sound if one.h), None)
+
+    def _from(self, cell: Cell, own: set[Variable]) -> list[tuple[Scope, str]]:
+        return [value for value in values_of(cell) if self.before(*value) in own]
+
+    def _with_c(self, cell: Cell, values: list[tuple[Scope, str]]) -> tuple[Scope, str] | None:
+        """The one of these that the step which leaves the cell's c leaves as h."""
+        made = self.c.get(self.before(*cell.step.c))
+        lefts = [(value, self.h.get(self.before(*value))) for value in values]
+        found = [value for value, left in lefts if left and left.step is made]
         return found[0] if len(found) == 1 else None
 
     def _settle_h(self, cell: Cell, known: Cell | None) -> None:
-        """By an equal step; else by a constant, by the width of h, by names."""
+        """By the matrix that meets h in an equal step; else by a constant beside a constant c, by the width of h, by
+        names."""
         seen = list(variables_of(cell))
         if len(seen) == 1:
             cell.reason = "the gates see one value; x and h are two"
@@ -93,12 +119,13 @@ class Chain:
         if len(seen) != 2:
             cell.reason = f"a gate is the sum of {len(seen)} products; x and h are two"
             return
-        place = next((n for n, v in enumerate(variables_of(known)) if v[:2] == known.h), None) if known else None
+        met = met_by(known, known.h) if known and known.h else None
+        begins = is_constant(cell.step.c[1], cell.step.c[0], self.graph.contents)
         widths = {form.width for form in self._going_out(cell)} or {cell.k}
         words = [words_of(cell, (s, n)) for s, n, _ in seen]
         tests = (
-            [place == number for number in range(2)],
-            [is_constant(n, s, self.graph.contents) for s, n, _ in seen],
+            [met_by(cell, (s, n)) == met for s, n, _ in seen],
+            [begins and is_constant(n, s, self.graph.contents) for s, n, _ in seen],
             [width in widths for _, _, width in seen],
             [any(word in origin for word in HIDDEN_NAMES) for origin in words],
         )
@@ -139,7 +166,7 @@ class Chain:
         cell.options |= self._peepholes(cell)
         biases = tuple(_origin(b) for one in step.gates.values() for b in one.form.biases)
         diagonals = tuple(t.origin for one in step.gates.values() for t in one.form.diagonals)
-        cell.exact = (biases, diagonals, tuple(cell.options.items()))
+        cell.exact = (met_by(cell, cell.h), biases, diagonals, tuple(cell.options.items()))
 
     def _projection(self, cell: Cell, known: Cell | None) -> Form | None:
         """What the step before projects h with; of a step alone, a projection of its h that goes out as wide as h."""
@@ -239,21 +266,9 @@ def _absorb(cells: list[Cell], chain: Chain) -> None:
             cell.step, cell.reason, cell.key = same.step, "", same.key
             cell.tensors, cell.options, cell.exact = same.tensors, same.options, same.exact
         elif cell.exact != same.exact:
-            cell.reason = cell.reason or "two steps of the same weights differ in their biases, peepholes or functions"
-
-
-def _projections(step: Step, graph: Graph) -> Iterator[tuple[str, Form]]:
-    """The products of h' with a constant matrix, and these with a bias."""
-    own = graph.variable(step.h_after)
-    products = [n for n in graph.users_of(step.h_after) if n.op_type in ("MatMul", "Gemm")]
-    with_bias = [n for one in products for n in graph.users_of(one.output[0]) if n.op_type == "Add"]
-    for node in (*products, *with_bias):
-        try:
-            form = linear_form(node.output[0], graph.scope, graph.contents)
-        except Unclear:
-            continue
-        if len(form.terms) == 1 and form.terms[0].variable == own and not form.diagonals:
-            yield node.output[0], form
+            cell.reason = (
+                cell.reason or "two steps of the same weights differ in what meets h, biases, peepholes or functions"
+            )
 
 
 def _carried(graph: GraphProto | FunctionProto, seen: Graph) -> Iterator[tuple[Variable, Variable]]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lstm_spec.checkpoints.onnx.decomposed.forms import Form, Term, Unclear, Variable, columns
-from lstm_spec.checkpoints.onnx.decomposed.linear_forms import root
-from lstm_spec.checkpoints.onnx.decomposed.steps import Step
+from lstm_spec.checkpoints.onnx.decomposed.linear_forms import linear_form, root
+from lstm_spec.checkpoints.onnx.decomposed.steps import Graph, Step
 from lstm_spec.checkpoints.onnx.scopes import Contents, Scope, Value
 
 if TYPE_CHECKING:
@@ -62,6 +62,24 @@ def variables_of(cell: Cell) -> list[tuple[Scope, str, int | None]]:
         else:
             found[term.variable] = term.scope, term.name, term.matrix.tensor.shape[1]
     return list(found.values())
+
+
+def values_of(cell: Cell) -> list[tuple[Scope, str]]:
+    return [(scope, name) for scope, name, _ in variables_of(cell)]
+
+
+def met_by(cell: Cell, value: tuple[Scope, str]) -> set[tuple[object, ...]]:
+    """What a value is multiplied with: per gate the constants, their rows, and its place where values are joined."""
+    own = id(value[0]), value[1]
+    found: set[tuple[object, ...]] = set()
+    for gate, one in cell.step.gates.items():
+        for term in one.form.terms:
+            joined = term.scope.made.get(term.name)
+            names = joined.node.input if joined and joined.node.op_type == "Concat" else [term.name]
+            for place, (scope, name) in enumerate(root(part, term.scope) for part in names):
+                if (id(scope), name) == own:
+                    found.add((gate, term.origin, term.rows, place))
+    return found
 
 
 def words_of(cell: Cell, variable: tuple[Scope, str]) -> str:
@@ -119,3 +137,17 @@ def functions_of(step: Step) -> Iterator[tuple[str, Any]]:
     }
     plain = {"gate_activation": "sigmoid", "candidate_activation": "tanh", "output_activation": "tanh"}
     yield from ((option, value) for option, value in said.items() if value and value != plain.get(option))
+
+
+def projections_of(step: Step, graph: Graph) -> Iterator[tuple[str, Form]]:
+    """The products of h' with a constant matrix, and these with a bias."""
+    own = graph.variable(step.h_after)
+    products = [n for n in graph.users_of(step.h_after) if n.op_type in ("MatMul", "Gemm")]
+    with_bias = [n for one in products for n in graph.users_of(one.output[0]) if n.op_type == "Add"]
+    for node in (*products, *with_bias):
+        try:
+            form = linear_form(node.output[0], graph.scope, graph.contents)
+        except Unclear:
+            continue
+        if len(form.terms) == 1 and form.terms[0].variable == own and not form.diagonals:
+            yield node.output[0], form
