@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from lstm_spec.checkpoints.index import Index, suffix_listed
 from lstm_spec.errors import Finding, Severity, safe
+from lstm_spec.phrases import counted
 
 HDF5 = (".h5", ".hdf5")
 MOST = 6  # of the names that are told
@@ -86,22 +87,18 @@ def _in(name: str, files: Iterable[str]) -> str:
 
 def _findings(at: str, lost: list[str], elsewhere: list[tuple[str, str]], beyond: list[str]) -> Iterator[Finding]:
     if lost:
-        message = f"the index lists {_count(lost)} that no file of the model holds"
+        message = f"the index lists {counted(len(lost), 'tensor')} that no file of the model holds"
         because = "the model that was saved had more than there is here"
         yield Finding("index", message, at, expected=_shown(lost), because=because, help=AGAIN)
     if elsewhere:
         expected, found = (_shown([both[side] for both in elsewhere]) for side in (0, 1))
-        message = f"{_count(elsewhere)} of the model in another file than the index lists"
+        message = f"{counted(len(elsewhere), 'tensor')} of the model in another file than the index lists"
         because = "a loader that goes by the index does not look there; one that loads whole files does"
         yield Finding("index", message, at, expected, found, because, AGAIN, "warning")
     if beyond:
-        message = f"the files of the model hold {_count(beyond)} that the index does not list"
+        message = f"the files of the model hold {counted(len(beyond), 'tensor')} that the index does not list"
         because = "a loader that goes by the index leaves out what one that loads whole files takes"
         yield Finding("index", message, at, found=_shown(beyond), because=because, help=AGAIN, severity="warning")
-
-
-def _count(names: Sequence[object]) -> str:
-    return f"{len(names)} tensor{'s' * (len(names) != 1)}"
 
 
 def _shown(names: list[str]) -> str:

@@ -42,6 +42,7 @@ def list_models(path: str) -> list[Model] | None:
 
 def _of_file(path: str) -> list[Model] | None:
     """The models of which a file on this machine is a part, or the index; None where it is whole."""
+    path = os.path.join(os.path.dirname(path), os.path.basename(path))  # `d//x` as an index names it: `d/x`
     if suffix_listed(path):
         indexes = read_indexes([path])
         return _models([], indexes) if indexes else None

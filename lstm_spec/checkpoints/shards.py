@@ -16,6 +16,7 @@ from lstm_spec.checkpoints.opening import read_hdf5_shards, read_tensors
 from lstm_spec.checkpoints.remote import is_url
 from lstm_spec.errors import FileError, Finding, safe
 from lstm_spec.layers.tensors import Tensor, Tensors
+from lstm_spec.phrases import shortened
 
 SHARD = re.compile(r"(?s)(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.\w+)")
 WHOLE = "the whole model is in one file beside it"
@@ -133,7 +134,7 @@ def _told_of_stale(index: Index) -> Finding:
     message = "the index lists files of the model of which none is here"
     because = f"{WHOLE}, which a loader takes first"
     help = "delete the index, or fetch the files that it lists and delete the whole one"
-    return Finding("index", message, safe(index.path, None), _some(names), "", because, help, "warning")
+    return Finding("index", message, safe(index.path, None), shortened(names, 5, safe), "", because, help, "warning")
 
 
 def _check_shards(names: tuple[str, ...]) -> None:
@@ -153,11 +154,6 @@ def _check_shards(names: tuple[str, ...]) -> None:
 
 
 def _not_all_here(path: str, count: int, missing: list[str], help: str = TOGETHER) -> FileError:
-    found = f"without {_some(missing)}" if missing else "of several counts"
+    found = f"without {shortened(missing, 5, safe)}" if missing else "of several counts"
     message = "the model lies in several files, and they are not all here"
     return FileError(Finding("shards", message, safe(path, None), f"{count} files", found, help=help))
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"{', '.join(safe(name) for name in names[:5])}{more}"

@@ -9,7 +9,7 @@ from lstm_spec.conformance.identification.identification import Identification, 
 from lstm_spec.conformance.identification.layouts import PLACES, Part, Sizes
 from lstm_spec.conformance.identification.limits import error_text
 from lstm_spec.errors import safe
-from lstm_spec.phrases import counted
+from lstm_spec.phrases import counted, shortened
 
 QUIET = {"coupling": "none", "peepholes": "none", "biases added": "all", "states": "as named"}  # what goes unsaid
 MOST_MISSES, MOST_DIALECTS, MOST_CHANGES, MOST_UNREAD = 7, 3, 3, 8
@@ -53,8 +53,7 @@ def _verdict(found: Identification) -> Iterator[str]:
         yield f"no convention fits: the nearest misses by {measured}"
     yield f"  {safe(found.origin)}: {sizes}, {many}"
     if found.unread:
-        more = f" and {len(found.unread) - MOST_UNREAD} more" if len(found.unread) > MOST_UNREAD else ""
-        yield f"  left out: {', '.join(safe(name, 40) for name in found.unread[:MOST_UNREAD])}{more}"
+        yield f"  left out: {shortened(found.unread, MOST_UNREAD, lambda name: safe(name, 40))}"
 
 
 def _doubts(found: Identification) -> Iterator[str]:

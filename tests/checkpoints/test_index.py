@@ -57,7 +57,8 @@ def test_a_tensor_that_is_lost(tmp_path, name):
         "  because  the model that was saved had more than there is here\n"
         f"  help     {FETCH}"
     )
-    for place in (tmp_path, index, tmp_path / ONE, tmp_path / TWO, f"{tmp_path}/*.safetensors"):
+    places = (tmp_path, index, tmp_path / ONE, tmp_path / TWO, f"{tmp_path}/*.safetensors", f"{tmp_path}//{TWO}")
+    for place in places:
         report = ls.check(place, numbers=False)
         assert not report.ok
         assert [str(f) for f in report.findings if f.code == "index"] == [expected]

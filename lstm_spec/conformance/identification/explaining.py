@@ -15,6 +15,7 @@ from lstm_spec.conformance.identification.claims import cell_arrays, claim
 from lstm_spec.conformance.identification.hypotheses import Hypothesis
 from lstm_spec.conformance.identification.identification import Identification
 from lstm_spec.conformance.identification.identifying import identify
+from lstm_spec.conformance.identification.limits import error_text
 from lstm_spec.conformance.identification.steps import Step, read_step
 from lstm_spec.conformance.identification.sums import Sums, gates, run_error
 from lstm_spec.conformance.identification.transposing import find_transposed
@@ -68,21 +69,21 @@ class Explanation:
     @property
     def sentences(self) -> tuple[str, ...]:
         """`as pytorch 0.41, as onnx 3e-07: the blocks are i, o, f, g`, then the gates, one sentence each."""
-        mine = f"as {self.dialect} {_number(self.error)}"
+        mine = f"as {self.dialect} {error_text(self.error)}"
         found = self.identification
         if self.agrees:
             return (mine,)
         if self.transposed:
-            turned = f"with {self.transposed} transposed {_number(self.right)}"
+            turned = f"with {self.transposed} transposed {error_text(self.right)}"
             return (f"{mine}, {turned}: a square matrix has the shape of its transpose", *self._by_gate())
         if not found.fits:
-            nearest = _number(min(self.right, self.error))
+            nearest = error_text(min(self.right, self.error))
             known = f"no convention that is known here agrees: the nearest misses by {nearest}"
             return (f"{mine}, and {known} (not tried: clipping, layer normalization, other activations)",)
         if not found.ok:
             axes = ", ".join(doubt.axis for doubt in found.doubts)
             return (f"{mine}, and several conventions agree: {axes} cannot be told from these numbers",)
-        right = _number(self.right)
+        right = error_text(self.right)
         alike = [d.dialect for d in found.dialects if not COMPUTED & set(d.change)]
         as_dialect = min(alike, key=lambda name: not DIALECTS[name].engine, default=None)  # people know what they run
         why = "; ".join(_said(axis, *words) for axis, words in self.change.items())
@@ -96,7 +97,7 @@ class Explanation:
     def _by_gate(self) -> tuple[str, ...]:
         if not self.gates:
             return ()
-        worst = ", ".join(f"{gate} {_number(off)}" for gate, off in self.gates.items())
+        worst = ", ".join(f"{gate} {error_text(off)}" for gate, off in self.gates.items())
         return (f"gate by gate, read as {self.dialect}: {worst}",)
 
     def to_dict(self) -> dict[str, Any]:
@@ -179,7 +180,3 @@ def _said(axis: str, mine: str, theirs: str) -> str:
     if axis.startswith("place of"):
         return f"{axis.removeprefix('place of ')} stands for {mine}, not {theirs}"
     return f"{axis}: {mine}, not {theirs}"
-
-
-def _number(error: float) -> str:
-    return "0" if not error else f"{error:.2g}" if error >= 0.001 else f"{error:.0e}"

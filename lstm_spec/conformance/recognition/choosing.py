@@ -13,6 +13,7 @@ from lstm_spec.checkpoints.shards import Model, read_whole
 from lstm_spec.conformance.recognition.recognizing import recognize
 from lstm_spec.errors import FileError, Finding, TensorError, safe
 from lstm_spec.layers.tensors import Tensors
+from lstm_spec.phrases import begun, counted, shortened
 
 MOST = 8  # of the files that are told
 
@@ -39,7 +40,7 @@ def read_only_model(path: str, models: Sequence[Model]) -> Tensors:
         else:
             held.append((model, tensors))
     if len(held) > 1:
-        found = ", ".join(safe(model.name, None) for model, _ in held[:5]) + ", …" * (len(held) > 5)
+        found = begun(held, 5, lambda one: safe(one[0].name, None))
         raise FileError(Finding("several", f"there are {len(held)} files", safe(path, None), "one file", found))
     if not held:
         found, help = passed_over(path, passed).found, "name the one file that is meant"
@@ -65,9 +66,8 @@ def told_without(finding: Finding) -> str:
 
 def told_tensors(tensors: Tensors) -> str:
     """`18 tensors: state.0.step, … and 13 more`."""
-    names = ", ".join(safe(name, 60) for name in list(tensors)[:5])
-    more = f" and {len(tensors) - 5} more" if len(tensors) > 5 else ""
-    return f"{len(tensors)} tensor{'s' * (len(tensors) != 1)}: {names}{more}" if tensors else "no tensors at all"
+    names = shortened(list(tensors), 5, lambda name: safe(name, 60))
+    return f"{counted(len(tensors), 'tensor')}: {names}" if tensors else "no tensors at all"
 
 
 def passed_over(path: str, files: Sequence[tuple[str, str]]) -> Finding:

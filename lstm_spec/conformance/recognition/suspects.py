@@ -14,6 +14,7 @@ from lstm_spec.conformance.recognition.readings import Unread, place
 from lstm_spec.conformance.recognition.slots import is_slot
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.tensors import Tensors
+from lstm_spec.phrases import shortened
 
 OPERATOR_FORMATS = ("onnx", "tflite")  # whose operators say what is recurrent
 LOOKS_RECURRENT = re.compile(r"lstm|gru|rnn|recurrent|weight_[ih]h|hidden_to_hidden", re.IGNORECASE)
@@ -132,8 +133,7 @@ def _looks_recurrent(where: str, names: list[str], tensors: Tensors, asked: str,
         message = f"{safe(names[0])} looks recurrent by its name, and {verdict}"
         at = f"{place(tensors, names[0])} {tensors[names[0]].shape}"
         return Unread("unread", message, at, expected, help=help, where=names[0], shapes=shapes)
-    listed = [f"{safe(name, 60)} {tensors[name].shape}" for name in names[:MOST]]
-    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+    found = shortened(names, MOST, lambda name: f"{safe(name, 60)} {tensors[name].shape}")
     message = f"{safe(where or tensors.origin)} looks recurrent by its {len(names)} names, and {verdict}"
-    at, found = place(tensors, where or tensors.origin), ", ".join(listed) + more
+    at = place(tensors, where or tensors.origin)
     return Unread("unread", message, at, expected, found, help=help, where=where or tensors.origin, shapes=shapes)

@@ -14,6 +14,7 @@ from lstm_spec.conformance.recognition.readings import Shape, Unread
 from lstm_spec.conformance.report import FoundLayer, Report
 from lstm_spec.conformance.verdict.matching import match
 from lstm_spec.errors import Finding, safe
+from lstm_spec.phrases import shortened
 
 PLACE_ONLY = "the contract holds its place alone; one that lstm-spec spec writes now holds its kind and shapes too"
 ACCEPTS = "if this is meant, lstm-spec spec writes a contract that accepts it"
@@ -140,8 +141,7 @@ def _differences(finding: Finding, clause: Accepted, at: str) -> Iterator[Findin
 
 
 def _listed(names: Sequence[str], shapes: Mapping[str, Shape]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(f"{safe(n, 60)} {shapes.get(n, 'not there')}" for n in names[:MOST_NAMED]) + more
+    return shortened(names, MOST_NAMED, lambda name: f"{safe(name, 60)} {shapes.get(name, 'not there')}")
 
 
 def _missing(clause: Accepted, beside: Mapping[str, Finding], report: Report) -> Finding:

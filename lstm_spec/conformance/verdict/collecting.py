@@ -14,6 +14,7 @@ from lstm_spec.conformance.recognition.readings import Unread
 from lstm_spec.conformance.report import Report
 from lstm_spec.errors import FileError, Finding, LstmSpecError, MissingPackageError, TensorError, safe
 from lstm_spec.layers.tensors import Tensors
+from lstm_spec.phrases import counted
 
 
 def check_each(origin: str, models: Iterable[Model], check: Callable[[Tensors], Report]) -> Report:
@@ -40,11 +41,8 @@ def check_each(origin: str, models: Iterable[Model], check: Callable[[Tensors], 
                 total = replace(total, findings=(*total.findings, _as_note(error)))
     if not total.layers and all(finding.severity == "note" for finding in total.findings):
         count = len(total.findings) + len(passed)
-        raise TensorError(
-            Finding(
-                "no-lstm", "there is no LSTM here", total.origin, found=f"{count} file{'s' * (count != 1)} without one"
-            )
-        )
+        found = f"{counted(count, 'file')} without one"
+        raise TensorError(Finding("no-lstm", "there is no LSTM here", total.origin, found=found))
     return replace(total, findings=(*total.findings, passed_over(origin, passed))) if passed else total
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from lstm_spec.conformance.recognition.readings import Reading, place
 from lstm_spec.errors import Finding, safe
 from lstm_spec.layers.tensors import Tensors
+from lstm_spec.phrases import shortened
 
 MOST_NAMED = 4
 WHOLE = re.compile(r"(?i)q?u?int(?P<bits>\d{1,3})(x\d+)?")  # int64, qint8 (PyTorch), uint4 (ONNX)
@@ -58,8 +59,7 @@ def _kind(dtype: str) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(safe(name, 60) for name in names[:MOST_NAMED]) + more
+    return shortened(names, MOST_NAMED, lambda name: safe(name, 60))
 
 
 def _dtypes(names: list[str], tensors: Tensors) -> str:
