@@ -217,6 +217,7 @@ LARGE_INDEXES = {
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit on memory is Linux's")
+@pytest.mark.slow
 def test_s5_no_index_takes_more_memory_than_there_is(tmp_path):
     """In 200 MB above the imports an index as large as any that is read is answered by what is wrong with it."""
     folder = tmp_path / "files"
