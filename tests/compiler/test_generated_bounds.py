@@ -48,7 +48,7 @@ def hold(cell: Cell, size: int, seed: int) -> None:
             assert np.abs(traced[bound.name]).max() <= float(found.magnitude), bound.name
 
 
-@tried(300, *HealthCheck)
+@tried(150, *HealthCheck)
 @given(moderate_cells(), st.integers(1, 4), st.integers(0, 99))
 def test_any_cell(cell, size, seed):
     hold(cell, size, seed)

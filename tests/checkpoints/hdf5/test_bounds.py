@@ -195,7 +195,7 @@ def test_flipped_bytes_and_prefixes(write, libver):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_many_flipped_bytes(write, seed):
-    fuzzed(write("m.h5", made(small)), 3000, seed)
+    fuzzed(write("m.h5", made(small)), 1000, seed)
 
 
 @pytest.mark.parametrize(

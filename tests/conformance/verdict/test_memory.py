@@ -52,10 +52,6 @@ def onnx_file(path):
     path.write_bytes(onnx_model(onnx_names(K, K), node_attributes(hidden_size=K), width=K))
 
 
-def keras_file(path):
-    save_file({name: np.ascontiguousarray(a) for name, a in keras_names(n=K, k=K).items()}, path)
-
-
 # How many times its weights, as they are computed with. What is measured with n = k = 4000 stands behind; of so small a
 # file as these some 15 MB more show, which is half of its weights.
 FILES = {
@@ -63,9 +59,8 @@ FILES = {
     "half.safetensors": (lambda path: torch_file(path, "float16"), "torch", "torch_names", 2.8),  # 2.0; it was 3
     "torch.pt": (torch_archive, "torch", "torch_names", 2.8),  # 2.0; it was 3
     "whole.onnx": (onnx_file, "onnxruntime", "onnx_names", 4.5),  # 3.0, one of them the file; it was 7
-    "keras.safetensors": (keras_file, "keras", "keras_names", 3.0),  # 2.5; it was 3.2
 }
-OTHERS = ("half.safetensors", "torch.pt", "keras.safetensors")
+OTHERS = ("half.safetensors", "torch.pt")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the file of a process's sizes is Linux's")
@@ -75,15 +70,14 @@ OTHERS = ("half.safetensors", "torch.pt", "keras.safetensors")
 )
 def test_numbers_take_twice_the_weights(name, tmp_path):
     write, engine, names, most = FILES[name]
-    for package in (engine, "torch") if engine == "keras" else (engine,):
-        pytest.importorskip(package, reason=f"{package} is not installed")
+    pytest.importorskip(engine, reason=f"{engine} is not installed")
     write(tmp_path / name)
     paths = os.pathsep.join([str(ROOT), str(ROOT / "cli")])
     done = subprocess.run(
         [sys.executable, "-W", "error:The given NumPy array", "-c", MEASURED, str(tmp_path / name), names],
         capture_output=True,
         text=True,
-        env=os.environ | {"PYTHONPATH": paths, "KERAS_BACKEND": "torch"},
+        env=os.environ | {"PYTHONPATH": paths},
         check=False,
     )
     assert done.returncode == 0, done.stderr
