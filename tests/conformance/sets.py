@@ -118,3 +118,10 @@ def blamed(report, name, derived, found):
 
 def messages(report):
     return [str(finding) for finding in report.findings]
+
+
+def found(source, **options):
+    """`{where: (dialect, summary)}` of a report that conforms."""
+    report = ls.check(source, numbers=False, **options)
+    assert report.ok, str(report)
+    return {f.where: (f.dialect, f.summary) for f in report.layers}

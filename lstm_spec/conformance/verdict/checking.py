@@ -55,11 +55,11 @@ def check(
     A path may be a directory, a pattern (`models/*.onnx`) or a URL that fsspec reads; several files make one report.
     `x`, `h` and `c`, arrays or shapes, are held against the layer too, before a framework sees them: (T, B, n) or
     (B, T, n) as the layer is laid out, and (L·D, B, width); `at` names the one of several layers that they are for.
-    `dialect` reads in that dialect only; `cell` is a cell of
-    your own, whose tensors bear its names; `numbers` compares with the framework's forward pass where it is installed;
-    `contract` is the text that `write_contract` wrote of another file, never its path, or what `read_contract` made of
-    it; `step` is one recorded step, as `identify` takes it, that one of the layers must compute. Values are read for
-    `numbers`, of a layer whose weights take at most 1 GB, for `step` and for `cell`; shapes need none.
+    `dialect` reads in that dialect only; `cell` is a cell of your own, whose tensors bear its names; `numbers` compares
+    with the framework's forward pass where it is installed; `contract` is the text that `write_contract` wrote of
+    another file, never its path, or what `read_contract` made of it; `step` is one recorded step, as `identify` takes
+    it, that one of the layers must compute. Values are read for `numbers`, of a layer whose weights take at most 1 GB,
+    for `step` and for `cell`; shapes need none.
     Raises FileError when the source cannot be read, TensorError when it holds no LSTM at all or the step is none,
     OptionError for an argument without a shape, for arguments that one of several layers would take and none is named,
     for a step beside a cell of your own, and for a contract that is no text.

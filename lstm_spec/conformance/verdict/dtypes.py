@@ -35,7 +35,8 @@ def hold_parameter_dtypes(reading: Reading, tensors: Tensors) -> Iterator[Findin
         message = f"{_listed(wrong)} {'hold' if len(wrong) > 1 else 'holds'} no floating-point numbers"
         because = "a gate is computed with weights of a floating-point dtype; no framework runs this layer"
         found = _dtypes(wrong, tensors)
-        yield Finding("dtype", message, at, "float32, or another floating-point dtype", found, because)
+        help = "save the weights as they were trained, in a floating-point dtype"
+        yield Finding("dtype", message, at, "float32, or another floating-point dtype", found, because, help)
     elif codes:
         message = f"{_listed(codes)} {'hold' if len(codes) > 1 else 'holds'} whole numbers of 8 bits"
         because = "as those of a quantized layer, whose scales are not read here: the shapes conform, no number is held"

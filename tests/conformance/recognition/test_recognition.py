@@ -10,6 +10,7 @@ import lstm_spec as ls
 from lstm_spec.errors import OptionError, TensorError
 from tests.conformance.sets import (
     drawn,
+    found,
     keras_names,
     messages,
     node_attributes,
@@ -19,14 +20,6 @@ from tests.conformance.sets import (
     own_names,
     torch_names,
 )
-
-
-def found(source, **options):
-    """`{where: (dialect, summary)}` of a report that conforms."""
-    report = ls.check(source, numbers=False, **options)
-    assert report.ok, str(report)
-    return {f.where: (f.dialect, f.summary) for f in report.layers}
-
 
 # ---- names ----
 

@@ -12,18 +12,12 @@ from lstm_spec.dialects import DIALECTS
 from lstm_spec.errors import TensorError
 from tests.conformance.sets import (
     drawn,
+    found,
     keras_names,
     onnx_names,
     torch_names,
 )
 from tests.laws import tried
-
-
-def found(source, **options):
-    """`{where: (dialect, summary)}` of a report that conforms."""
-    report = ls.check(source, numbers=False, **options)
-    assert report.ok, str(report)
-    return {f.where: (f.dialect, f.summary) for f in report.layers}
 
 
 def messages(report):

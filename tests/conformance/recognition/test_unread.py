@@ -142,3 +142,10 @@ def test_no_lstm_at_all():
 def test_what_is_unread_is_why_nothing_can_be_read():
     with pytest.raises(TensorError, match=r"^error\[unread\]: enc is a GRU"):
         ls.read(torch_names("enc.", gates=3))
+
+
+@pytest.mark.parametrize("name", ["enc.weight_ih_l0", "enc.bias_ih_l0"])
+def test_one_tensor_alone_is_no_layer_that_lacks_the_rest(name):
+    report = ls.check({name: torch_names("enc.")[name]}, numbers=False)
+    assert report.layers == ()
+    assert [finding.code for finding in report.findings] == ["unread"]

@@ -19,7 +19,8 @@ def told(names, dtype, at="arrays"):
         f"  at       {at}\n"
         "  expected float32, or another floating-point dtype\n"
         f"  found    {dtype}\n"
-        "  because  a gate is computed with weights of a floating-point dtype; no framework runs this layer"
+        "  because  a gate is computed with weights of a floating-point dtype; no framework runs this layer\n"
+        "  help     save the weights as they were trained, in a floating-point dtype"
     )
 
 
